@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * log: one line per record on standard error, logfmt or JSON. Only binaries log; libraries return
+ * errors.
+ *
+ *     log_info("worker.started", "pid=%d queue=%s", pid, queue);
+ *     -> ts=2026-01-31T23:59:59.123456Z level=info process=supervisor event=worker.started pid=7
+ * ...
+ *
+ * The event is noun.past_participle. The rest is logfmt (key=value, values with spaces quoted by
+ * log_quote). Each record is one write(2), so that records of several processes on one pipe do not
+ * mix. Threading: any thread after log_open.
+ */
+#ifndef ARGOSY_COMMON_LOG_H
+#define ARGOSY_COMMON_LOG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum log_level { LOG_LEVEL_DEBUG, LOG_LEVEL_INFO, LOG_LEVEL_WARN, LOG_LEVEL_ERROR };
+enum log_format { LOG_FORMAT_LOGFMT, LOG_FORMAT_JSON };
+
+/* Names the process in every record and sets what is written; call once, before threads start.
+ * process is borrowed for ever. Defaults: "argosy", info, logfmt. */
+void log_open(const char *process, enum log_level level, enum log_format format);
+
+/* "debug", "info", "warn", "error"; "logfmt", "json". Return 0 or ERR_INVALID. */
+int log_level_parse(const char *text, enum log_level *ret_level);
+int log_format_parse(const char *text, enum log_format *ret_format);
+
+bool log_is_enabled(enum log_level level);
+
+void log_write(enum log_level level, const char *event, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* Quotes text as a logfmt value into out (cut with "..." when it does not fit); returns out. */
+const char *log_quote(const char *text, char *out, size_t size);
+
+#define log_debug(event, ...) log_write(LOG_LEVEL_DEBUG, event, __VA_ARGS__)
+#define log_info(event, ...)  log_write(LOG_LEVEL_INFO, event, __VA_ARGS__)
+#define log_warn(event, ...)  log_write(LOG_LEVEL_WARN, event, __VA_ARGS__)
+#define log_error(event, ...) log_write(LOG_LEVEL_ERROR, event, __VA_ARGS__)
+
+#endif
