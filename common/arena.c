@@ -15,7 +15,7 @@ struct arena_block {
     max_align_t data[];
 };
 
-#define ALIGNMENT sizeof(max_align_t)
+#define ALIGNMENT _Alignof(max_align_t)
 
 void arena_init(struct arena *arena, size_t limit)
 {

@@ -6,6 +6,8 @@
 #ifndef ARGOSY_COMMON_LIMITS_H
 #define ARGOSY_COMMON_LIMITS_H
 
+#include <stddef.h>
+
 #define LIMIT_KIB ((size_t)1024)
 #define LIMIT_MIB (1024 * LIMIT_KIB)
 
