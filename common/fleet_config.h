@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * fleet_config: the one configuration of a node, read by every program of the fleet
+ * (docs/spec/04-supervision.md, section "Configuration").
+ *
+ * A YAML file is checked key by key; every error names the file, line and key, and the nearest
+ * known key. `${NAME}` and `${NAME:-default}` in a value stand for environment variables, `$$` for
+ * a dollar sign. Relative paths are relative to the file's folder. What the file leaves out is
+ * filled from the hardware and from the defaults named below, here and nowhere else: readers of the
+ * struct find every field set. The supervisor writes this effective configuration to
+ * <data_dir>/fleet.effective.yaml and starts its children with that file, so that all see the same.
+ *
+ * Threading: a loaded config is never changed; any thread may read it. It owns all its strings.
+ */
+#ifndef ARGOSY_COMMON_FLEET_CONFIG_H
+#define ARGOSY_COMMON_FLEET_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "common/buffer.h"
+#include "common/error.h"
+#include "common/hardware.h"
+#include "common/log.h"
+
+#define FLEET_QUEUE_CPU     "cpu-queue"
+#define FLEET_QUEUE_GPU     "gpu-queue"
+#define FLEET_MODEL_DEFAULT "all-MiniLM-L6-v2"
+#define FLEET_EFFECTIVE     "fleet.effective.yaml"
+
+enum fleet_store { FLEET_STORE_SQLITE, FLEET_STORE_MEMORY };
+enum fleet_group_kind { FLEET_GROUP_CPU, FLEET_GROUP_GPU };
+
+/* What a gpu group computes on. AUTO: CUDA where there is a usable device, else the CPU device; the
+ * worker says which. */
+enum fleet_device { FLEET_DEVICE_AUTO, FLEET_DEVICE_CUDA, FLEET_DEVICE_CPU };
+
+/* How worker processes are bound: to cores of their own, to a NUMA node, not at all. */
+enum fleet_pinning { FLEET_PINNING_CORE, FLEET_PINNING_NUMA, FLEET_PINNING_NONE };
+
+struct fleet_engine {
+    enum fleet_store store;    /* default sqlite: <data_dir>/engine.db */
+    const char *const *listen; /* ZeroMQ addresses; default one, ipc://<data_dir>/engine.sock */
+    size_t listen_count;       /* 0 when the engine runs elsewhere */
+    const char *endpoint;      /* address of an engine that runs elsewhere; NULL: it runs here */
+    bool insecure;             /* a loopback tcp listener without CURVE is wanted */
+    int lease_ms;              /* a session silent for this long is lost; default 10,000 */
+    int reclaim_ms;            /* after a restart sessions may reclaim tasks; default 5,000 */
+    int commit_hold_us;        /* a commit waits this long for an expected answer; default 1,000 */
+    /* CURVE key files; NULL when not set. A tcp address needs those of its side. */
+    const char *server_key_file;        /* engine: its key pair */
+    const char *authorized_keys_dir;    /* engine: public keys of the clients let in */
+    const char *server_public_key_file; /* clients: the engine's public key */
+    const char *client_key_file;        /* clients: their own key pair */
+};
+
+struct fleet_queue {
+    const char *name;
+    int max_in_flight; /* tasks at once over the whole fleet; 0: no bound */
+};
+
+struct fleet_group_queue {
+    const char *name;
+    int slots; /* tasks at once per process; default 16 (cpu), 64 (gpu) */
+};
+
+/* One zero-shot class: texts are compared with prompt, results carry name. */
+struct fleet_label {
+    const char *name;
+    const char *prompt;
+};
+
+struct fleet_variable {
+    const char *name;
+    const char *value;
+};
+
+struct fleet_group {
+    const char *name;
+    enum fleet_group_kind kind;
+    int processes; /* default: hardware_cpu_workers, or one per GPU and at least one */
+    struct fleet_group_queue *queues; /* at least one; default cpu-queue or gpu-queue */
+    size_t queue_count;
+    bool workflows;             /* runs workflow tasks of its queues; default true for cpu */
+    bool activities;            /* runs activities of its queues; default true */
+    const char *const *plugins; /* .so files, absolute */
+    size_t plugin_count;
+    struct fleet_variable *environment; /* set for its processes */
+    size_t environment_count;
+    enum fleet_pinning pinning; /* default core */
+    int grace_ms;               /* time to drain before it is killed; default 10,000 */
+    int hang_ms; /* no progress for this long: killed and replaced; 0 never; default 30,000 */
+
+    /* gpu groups only */
+    enum fleet_device device;
+    const char *model;          /* a folder of <data_dir>/models */
+    int batch_tokens;           /* most tokens of one packed batch; default 16,384 */
+    int batch_delay_us;         /* longest wait for a fuller batch; default 2,000 */
+    struct fleet_label *labels; /* default positive, negative, neutral */
+    size_t label_count;
+    double temperature; /* of the softmax over the labels' cosines; default 0.05 */
+};
+
+struct fleet_config {
+    const char *source;   /* file it was read from, or "defaults" */
+    const char *node;     /* default: host name */
+    const char *data_dir; /* absolute; default .argosy beside the file, or in the current folder */
+    const char *models_dir; /* <data_dir>/models, or the environment's ARGOSY_MODEL_DIR */
+    enum log_level log_level;
+    enum log_format log_format;
+    struct fleet_engine engine;
+    struct fleet_queue *queues; /* bounds by queue; queues without one are not listed */
+    size_t queue_count;
+    struct fleet_group *groups;
+    size_t group_count;
+};
+
+/* What `argosy dev` may change of the defaults; a zeroed struct changes nothing. */
+struct fleet_dev_options {
+    const char *data_dir;
+    const char *model;
+    int cpu_workers;
+    enum fleet_device device;
+};
+
+/* Reads and checks a file, with defaults from this machine. ERR_NOT_FOUND when there is no such
+ * file, ERR_CONFIG for what is wrong in it. fleet_config_destroy frees the result. */
+int fleet_config_load(const char *path, struct fleet_config **ret_config, struct error *err);
+
+/* The same from memory: source names the text in errors, folder is what relative paths start from,
+ * hardware what defaults are computed from. Reads the environment; no other side effect. */
+int fleet_config_parse(const char *text, size_t size, const char *source, const char *folder,
+                       const struct hardware *hardware, struct fleet_config **ret_config,
+                       struct error *err);
+
+/* What runs without a file: an engine, CPU workers, and one GPU worker per CUDA device or one on
+ * the CPU device. options may be NULL. */
+int fleet_config_default(const struct fleet_dev_options *options, const struct hardware *hardware,
+                         struct fleet_config **ret_config, struct error *err);
+
+/* Accepts NULL. */
+void fleet_config_destroy(struct fleet_config *config);
+
+/* Appends the effective configuration as YAML that loads to an equal config. */
+void fleet_config_print(const struct fleet_config *config, struct buffer *out);
+
+/* The group or queue of that name, NULL when there is none. Borrowed. */
+const struct fleet_group *fleet_config_group(const struct fleet_config *config, const char *name);
+const struct fleet_queue *fleet_config_queue(const struct fleet_config *config, const char *name);
+
+/* How a client, worker or link reaches the engine of this config. Strings are borrowed from it;
+ * the key files are NULL for ipc and for insecure loopback addresses. */
+struct fleet_endpoint {
+    const char *address; /* "ipc:///..." or "tcp://..." */
+    const char *server_public_key_file;
+    const char *client_key_file;
+};
+
+/* ERR_CONFIG when the config names no address that can be connected to (tcp port 0). */
+int fleet_config_endpoint(const struct fleet_config *config, struct fleet_endpoint *ret_endpoint,
+                          struct error *err);
+
+/* The words of the enums, as in the file ("sqlite", "gpu", "auto", "core"). */
+const char *fleet_store_name(enum fleet_store store);
+const char *fleet_group_kind_name(enum fleet_group_kind kind);
+const char *fleet_device_name(enum fleet_device device);
+const char *fleet_pinning_name(enum fleet_pinning pinning);
+
+#endif

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * hardware: what of this machine the process may use, as far as defaults depend on it: processors
+ * and NVIDIA GPUs. Nothing of CUDA is loaded: GPUs are read from the driver's files under /proc,
+ * or from /dev where a container hides those.
+ *
+ * Threading: any thread; no state. Where processors and GPUs lie is supervisor/topology.h's.
+ */
+#ifndef ARGOSY_COMMON_HARDWARE_H
+#define ARGOSY_COMMON_HARDWARE_H
+
+#include <stddef.h>
+
+/* NVIDIA's driver supports at most 64 per machine. */
+#define HARDWARE_GPU_MAX 64
+
+struct hardware_gpu {
+    int minor;       /* /dev/nvidia<minor> */
+    char bus_id[24]; /* "0000:3b:00.0" in lower case; empty when unknown */
+    char uuid[64];   /* "GPU-..."; empty when unknown */
+    char model[64];  /* "NVIDIA H100 80GB HBM3"; empty when unknown */
+};
+
+struct hardware {
+    int cpus; /* processors in the affinity mask, lowered by a cgroup's quota; at least 1 */
+    struct hardware_gpu gpus[HARDWARE_GPU_MAX]; /* by bus id, then minor */
+    size_t gpu_count;
+};
+
+/* Reads the machine. root is put before every path ("" for the real one; a folder in tests). What
+ * cannot be read counts as absent. */
+void hardware_detect(const char *root, struct hardware *ret_hardware);
+
+/* How many CPU worker processes fit: one per two processors, since each keeps a workflow loop and
+ * activity threads busy; at least 2, so that a death leaves one; at most 16. */
+int hardware_cpu_workers(const struct hardware *hardware);
+
+#endif
