@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* hardware: see hardware.h. */
+#include "common/hardware.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <limits.h>
+#include <sched.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define DRIVER_FOLDER "/proc/driver/nvidia/gpus"
+#define CGROUP_QUOTA  "/sys/fs/cgroup/cpu.max"
+
+/* Whole processors that a cgroup v2 quota allows ("max 100000" or "150000 100000"), rounded up; 0
+ * when there is no quota. */
+static int read_quota(const char *root)
+{
+    char path[PATH_MAX];
+    snprintf(path, sizeof path, "%s" CGROUP_QUOTA, root);
+    FILE *file = fopen(path, "re");
+    if (file == NULL)
+        return 0;
+    long quota = 0;
+    long period = 0;
+    int fields = fscanf(file, "%ld %ld", &quota, &period);
+    fclose(file);
+    if (fields != 2 || quota <= 0 || period <= 0)
+        return 0;
+    return (int)((quota + period - 1) / period);
+}
+
+static int count_cpus(const char *root)
+{
+    cpu_set_t allowed;
+    CPU_ZERO(&allowed);
+    int cpus = sched_getaffinity(0, sizeof allowed, &allowed) == 0
+                   ? CPU_COUNT(&allowed)
+                   : (int)sysconf(_SC_NPROCESSORS_ONLN);
+    int quota = read_quota(root);
+    if (quota > 0 && quota < cpus)
+        cpus = quota;
+    return cpus > 0 ? cpus : 1;
+}
+
+/* The value of a "Key:   value" line, copied without trailing blanks; cut to size. */
+static void copy_value(const char *line, char *out, size_t size)
+{
+    const char *value = strchr(line, ':') + 1;
+    while (isspace((unsigned char)*value))
+        value++;
+    size_t length = strlen(value);
+    while (length > 0 && isspace((unsigned char)value[length - 1]))
+        length--;
+    snprintf(out, size, "%.*s", (int)length, value);
+}
+
+static bool has_prefix(const char *text, const char *prefix)
+{
+    return strncmp(text, prefix, strlen(prefix)) == 0;
+}
+
+static bool has_device_file(const char *root, int minor)
+{
+    char path[PATH_MAX];
+    snprintf(path, sizeof path, "%s/dev/nvidia%d", root, minor);
+    return access(path, F_OK) == 0;
+}
+
+/* One GPU as the driver tells of it; false when it is not given to this container. */
+static bool read_gpu(const char *root, const char *entry, struct hardware_gpu *ret_gpu)
+{
+    char path[PATH_MAX];
+    snprintf(path, sizeof path, "%s" DRIVER_FOLDER "/%s/information", root, entry);
+    FILE *file = fopen(path, "re");
+    if (file == NULL)
+        return false;
+    struct hardware_gpu gpu = {.minor = -1};
+    char line[256];
+    while (fgets(line, sizeof line, file) != NULL) {
+        char value[64];
+        if (has_prefix(line, "Model:")) {
+            copy_value(line, gpu.model, sizeof gpu.model);
+        } else if (has_prefix(line, "GPU UUID:")) {
+            copy_value(line, gpu.uuid, sizeof gpu.uuid);
+        } else if (has_prefix(line, "Device Minor:")) {
+            copy_value(line, value, sizeof value);
+            gpu.minor = atoi(value);
+        }
+    }
+    fclose(file);
+    /* A driver that has not woken the GPU yet prints question marks. */
+    if (!has_prefix(gpu.uuid, "GPU-") || strchr(gpu.uuid, '?') != NULL)
+        gpu.uuid[0] = '\0';
+    snprintf(gpu.bus_id, sizeof gpu.bus_id, "%s", entry);
+    for (char *at = gpu.bus_id; *at != '\0'; at++)
+        *at = (char)tolower((unsigned char)*at);
+    if (gpu.minor < 0 || !has_device_file(root, gpu.minor))
+        return false;
+    *ret_gpu = gpu;
+    return true;
+}
+
+static int compare_gpus(const void *left, const void *right)
+{
+    const struct hardware_gpu *a = left;
+    const struct hardware_gpu *b = right;
+    int order = strcmp(a->bus_id, b->bus_id);
+    return order != 0 ? order : (a->minor > b->minor) - (a->minor < b->minor);
+}
+
+static void read_driver(const char *root, struct hardware *hardware)
+{
+    char path[PATH_MAX];
+    snprintf(path, sizeof path, "%s" DRIVER_FOLDER, root);
+    DIR *folder = opendir(path);
+    if (folder == NULL)
+        return;
+    struct dirent *entry;
+    while ((entry = readdir(folder)) != NULL && hardware->gpu_count < HARDWARE_GPU_MAX) {
+        if (entry->d_name[0] != '.' &&
+            read_gpu(root, entry->d_name, &hardware->gpus[hardware->gpu_count]))
+            hardware->gpu_count++;
+    }
+    closedir(folder);
+}
+
+/* Containers that mask the driver's folder still have the device files. */
+static void read_device_files(const char *root, struct hardware *hardware)
+{
+    for (int minor = 0; minor < HARDWARE_GPU_MAX; minor++) {
+        if (has_device_file(root, minor))
+            hardware->gpus[hardware->gpu_count++] = (struct hardware_gpu){.minor = minor};
+    }
+}
+
+void hardware_detect(const char *root, struct hardware *ret_hardware)
+{
+    memset(ret_hardware, 0, sizeof *ret_hardware);
+    ret_hardware->cpus = count_cpus(root);
+    read_driver(root, ret_hardware);
+    if (ret_hardware->gpu_count == 0)
+        read_device_files(root, ret_hardware);
+    qsort(ret_hardware->gpus, ret_hardware->gpu_count, sizeof ret_hardware->gpus[0], compare_gpus);
+}
+
+int hardware_cpu_workers(const struct hardware *hardware)
+{
+    int workers = hardware->cpus / 2;
+    if (workers < 2)
+        return 2;
+    return workers > 16 ? 16 : workers;
+}
