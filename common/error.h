@@ -51,7 +51,8 @@ enum disposition {
     X(ERR_CONFIG, -20, 9, DISPOSITION_STOP, "bad configuration")                                   \
     X(ERR_DEVICE, -21, 14, DISPOSITION_RESTART, "device failure")                                  \
     X(ERR_NONDETERMINISM, -22, 9, DISPOSITION_FAIL, "non-deterministic workflow")                  \
-    X(ERR_CLOSED, -23, 14, DISPOSITION_RETRY, "closed")
+    X(ERR_CLOSED, -23, 14, DISPOSITION_RETRY, "closed")                                            \
+    X(ERR_FAILED, -24, 2, DISPOSITION_FAIL, "failed")
 
 enum error_code {
 #define ERROR_ENUM(name, value, grpc, disposition, text) name = value,
