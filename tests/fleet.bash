@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+# fleet.bash: a fleet of real processes in a folder of its own, for bats files.
+#
+#   setup()    { fleet_setup; fleet_config <<<"..."; fleet_start; }
+#   teardown() { fleet_stop; }
+#
+# ARGOSY_BIN_DIR is where the programs are (set by CTest). Everything lives in $FLEET_DIR, under
+# /tmp, because socket paths are short. Waiting is always for an event: a log line, a FIFO, a result.
+
+PATH="$ARGOSY_BIN_DIR:$PATH"
+
+fleet_setup() {
+  FLEET_DIR=$(mktemp -d "${TMPDIR:-/tmp}/argosy-test.XXXXXX")
+  FLEET_LOG=$FLEET_DIR/fleet.log
+  FLEET_PID=
+  export ARGOSY_MODEL_DIR=$FLEET_DIR/models
+  argosy model synth tiny
+}
+
+# fleet_config: the config file, from standard input; node, data_dir and the tiny model are filled in.
+fleet_config() {
+  { printf 'data_dir: %s/data\n' "$FLEET_DIR"; cat; } >"$FLEET_DIR/fleet.yaml"
+}
+
+# fleet_start: runs the fleet of the config and waits until every process is ready.
+fleet_start() {
+  # Descriptor 3 is bats' own: a child that keeps it would keep bats waiting.
+  argosy up -c "$FLEET_DIR/fleet.yaml" >>"$FLEET_LOG" 2>&1 3>&- &
+  FLEET_PID=$!
+  fleet_wait_log "fleet ready" || { cat "$FLEET_LOG"; return 1; }
+}
+
+# fleet_wait_log TEXT: returns when the log has the text; fails when the fleet ends or after 60 s.
+fleet_wait_log() {
+  grep -q -- "$1" < <(timeout 60 tail -n +1 -F --pid="$FLEET_PID" "$FLEET_LOG" 2>/dev/null 3>&-)
+}
+
+fleet_stop() {
+  if [ -n "${FLEET_PID:-}" ] && kill -TERM "$FLEET_PID" 2>/dev/null; then
+    wait "$FLEET_PID" || echo "the fleet ended with status $?"
+  fi
+  if [ -n "${BATS_ERROR_STATUS:-}" ] && [ "${BATS_ERROR_STATUS:-0}" != 0 ]; then
+    tail -n 60 "$FLEET_LOG"
+  fi
+  rm -rf "$FLEET_DIR"
+}
+
+# client ARGUMENTS...: the command line tool, against this fleet.
+client() {
+  argosy "$@" --data-dir "$FLEET_DIR/data"
+}
+
+# history ID: the events of the latest run of a workflow id, as JSON.
+history() {
+  client workflow show --id "$1" --output json
+}
+
+# identities ID ACTIVITY_TYPE: who ran the activities of a type, one identity per line.
+identities() {
+  history "$1" | jq -r --arg type "$2" '
+    [.events[] | select(.activityTaskScheduledEventAttributes.activityType.name == $type) | .eventId]
+      as $scheduled
+    | .events[].activityTaskStartedEventAttributes | select(. != null)
+    | select(.scheduledEventId as $id | $scheduled | index($id)) | .identity'
+}
+
+# pid_of GROUP [N]: the process id of a group's N-th worker (from 0), from the fleet's log.
+worker_pids() {
+  pgrep -f "argosy-worker-(cpu|gpu) .*--group $1 .*" --parent "$FLEET_PID"
+}
