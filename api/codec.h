@@ -24,8 +24,9 @@
 #include "common/buffer.h"
 #include "common/error.h"
 
-/* Appends message's encoding to buffer. ERR_MEMORY, or ERR_LIMIT when the encoding is over
- * LIMIT_MESSAGE_SIZE; the buffer's size is then as before. */
+/* Appends message's encoding to buffer. ERR_LIMIT when it is over LIMIT_MESSAGE_SIZE or over
+ * another bound of the decoder, ERR_INVALID for text that is not UTF-8, ERR_MEMORY; the buffer's
+ * size is then as before. */
 int codec_encode(const ProtobufCMessage *message, struct buffer *buffer, struct error *err);
 
 /* Decodes size bytes into a message of the described type. The message and its strings live in

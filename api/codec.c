@@ -1,0 +1,509 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * codec: see codec.h. Encoding writes with msgpack-c into the buffer, decoding reads with
+ * msgpack_reader. Both recurse once per nested message, at most LIMIT_MESSAGE_DEPTH deep.
+ */
+#include "api/codec.h"
+
+#include <msgpack/pack.h>
+#include <string.h>
+
+#include "api/field.h"
+#include "api/msgpack_reader.h"
+#include "common/assert.h"
+#include "common/limits.h"
+#include "common/utf8.h"
+
+/* Where in a message we are: one link per nested message, on the stack, only read when something is
+ * wrong. */
+struct place {
+    const struct place *parent;
+    const ProtobufCMessageDescriptor *descriptor; /* of the outermost place */
+    const ProtobufCFieldDescriptor *field;
+    unsigned depth;
+};
+
+static void append_path(struct buffer *text, const struct place *place)
+{
+    if (place->parent != NULL)
+        append_path(text, place->parent);
+    else
+        buffer_append_text(text, place->descriptor->short_name);
+    if (place->field != NULL)
+        buffer_printf(text, ".%s", place->field->name);
+}
+
+static int fail(const struct place *place, struct error *err, int code, const char *reason)
+{
+    if (err == NULL)
+        return code;
+    struct buffer path = {0};
+    append_path(&path, place);
+    error_set(err, code, "%s: %s", buffer_text(&path), reason);
+    buffer_fini(&path);
+    return code;
+}
+
+/* --- encoding --- */
+
+static int write_bytes(void *context, const char *data, size_t size)
+{
+    buffer_append(context, data, size);
+    return 0; /* a failed buffer is noticed once, at the end */
+}
+
+static int encode_message(const ProtobufCMessage *message, msgpack_packer *packer,
+                          struct place *place, struct error *err);
+
+static int encode_string(const char *text, msgpack_packer *packer, const struct place *place,
+                         struct error *err)
+{
+    size_t size = strlen(text);
+    if (size > LIMIT_MESSAGE_SIZE)
+        return fail(place, err, ERR_LIMIT, "message is too large");
+    if (!utf8_is_valid(text, size))
+        return fail(place, err, ERR_INVALID, "text is not UTF-8");
+    msgpack_pack_str(packer, size);
+    msgpack_pack_str_body(packer, text, size);
+    return 0;
+}
+
+static int encode_value(const void *member, msgpack_packer *packer, struct place *place,
+                        struct error *err)
+{
+    switch (place->field->type) {
+    case PROTOBUF_C_TYPE_INT32:
+    case PROTOBUF_C_TYPE_SINT32:
+    case PROTOBUF_C_TYPE_SFIXED32:
+    case PROTOBUF_C_TYPE_ENUM:
+        msgpack_pack_int32(packer, *(const int32_t *)member);
+        return 0;
+    case PROTOBUF_C_TYPE_INT64:
+    case PROTOBUF_C_TYPE_SINT64:
+    case PROTOBUF_C_TYPE_SFIXED64:
+        msgpack_pack_int64(packer, *(const int64_t *)member);
+        return 0;
+    case PROTOBUF_C_TYPE_UINT32:
+    case PROTOBUF_C_TYPE_FIXED32:
+        msgpack_pack_uint32(packer, *(const uint32_t *)member);
+        return 0;
+    case PROTOBUF_C_TYPE_UINT64:
+    case PROTOBUF_C_TYPE_FIXED64:
+        msgpack_pack_uint64(packer, *(const uint64_t *)member);
+        return 0;
+    case PROTOBUF_C_TYPE_FLOAT:
+        msgpack_pack_float(packer, *(const float *)member);
+        return 0;
+    case PROTOBUF_C_TYPE_DOUBLE:
+        msgpack_pack_double(packer, *(const double *)member);
+        return 0;
+    case PROTOBUF_C_TYPE_BOOL:
+        if (*(const protobuf_c_boolean *)member)
+            msgpack_pack_true(packer);
+        else
+            msgpack_pack_false(packer);
+        return 0;
+    case PROTOBUF_C_TYPE_STRING:
+        return encode_string(*(const char *const *)member, packer, place, err);
+    case PROTOBUF_C_TYPE_BYTES: {
+        const ProtobufCBinaryData *bytes = member;
+        if (bytes->len > LIMIT_MESSAGE_SIZE)
+            return fail(place, err, ERR_LIMIT, "message is too large");
+        msgpack_pack_bin(packer, bytes->len);
+        msgpack_pack_bin_body(packer, bytes->data, bytes->len);
+        return 0;
+    }
+    case PROTOBUF_C_TYPE_MESSAGE: {
+        struct place inner = {.parent = place, .depth = place->depth + 1};
+        return encode_message(*(const ProtobufCMessage *const *)member, packer, &inner, err);
+    }
+    }
+    UNREACHABLE();
+}
+
+static int encode_repeated(const ProtobufCMessage *message, msgpack_packer *packer,
+                           struct place *place, struct error *err)
+{
+    size_t count = field_count(message, place->field);
+    if (count > LIMIT_REPEATED_COUNT)
+        return fail(place, err, ERR_LIMIT, "too many elements");
+    msgpack_pack_array(packer, count);
+    const char *elements = *(char *const *)field_member(message, place->field);
+    size_t size = field_size(place->field);
+    for (size_t i = 0; i < count; i++) {
+        int rc = encode_value(elements + i * size, packer, place, err);
+        if (rc != 0)
+            return rc;
+    }
+    return 0;
+}
+
+static int encode_message(const ProtobufCMessage *message, msgpack_packer *packer,
+                          struct place *place, struct error *err)
+{
+    const ProtobufCMessageDescriptor *descriptor = message->descriptor;
+    if (place->depth > LIMIT_MESSAGE_DEPTH)
+        return fail(place, err, ERR_LIMIT, "message is nested too deeply");
+    size_t present = 0;
+    for (unsigned i = 0; i < descriptor->n_fields; i++)
+        present += field_is_set(message, &descriptor->fields[i]);
+    msgpack_pack_map(packer, present);
+    for (unsigned i = 0; present > 0; i++) {
+        const ProtobufCFieldDescriptor *field = &descriptor->fields[i];
+        if (!field_is_set(message, field))
+            continue;
+        present--;
+        place->field = field;
+        msgpack_pack_uint32(packer, field->id);
+        int rc = field->label == PROTOBUF_C_LABEL_REPEATED
+                     ? encode_repeated(message, packer, place, err)
+                     : encode_value(field_member(message, field), packer, place, err);
+        if (rc != 0)
+            return rc;
+    }
+    return 0;
+}
+
+int codec_encode(const ProtobufCMessage *message, struct buffer *buffer, struct error *err)
+{
+    size_t start = buffer->size;
+    msgpack_packer packer;
+    msgpack_packer_init(&packer, buffer, write_bytes);
+    struct place place = {.descriptor = message->descriptor, .depth = 1};
+    int rc = encode_message(message, &packer, &place, err);
+    if (rc == 0 && buffer->failed)
+        rc = error_set(err, ERR_MEMORY, "out of memory while encoding %s",
+                       message->descriptor->short_name);
+    if (rc == 0 && buffer->size - start > LIMIT_MESSAGE_SIZE)
+        rc = error_set(err, ERR_LIMIT, "%s takes %zu bytes, the limit is %zu",
+                       message->descriptor->short_name, buffer->size - start, LIMIT_MESSAGE_SIZE);
+    if (rc != 0)
+        buffer->size = start;
+    return rc;
+}
+
+/* --- decoding --- */
+
+struct decoder {
+    struct msgpack_reader reader;
+    struct arena *arena;
+    struct error *err;
+};
+
+static int decode_message(struct decoder *decoder, const ProtobufCMessageDescriptor *descriptor,
+                          struct place *place, ProtobufCMessage **ret_message);
+
+static int fail_exhausted(struct decoder *decoder, const struct place *place)
+{
+    return fail(place, decoder->err, ERR_LIMIT, "message takes too much memory");
+}
+
+/* What was read is not what the schema wants there: the end of the input, or another type. */
+static int fail_type(struct decoder *decoder, const struct place *place, const char *wanted,
+                     const struct msgpack_item *item)
+{
+    char reason[64];
+    snprintf(reason, sizeof reason, "%s expected, got %s", wanted,
+             item != NULL ? msgpack_type_name(item->type) : "the end of the message or no msgpack");
+    return fail(place, decoder->err, ERR_PROTOCOL, reason);
+}
+
+static int decode_integer(struct decoder *decoder, const struct place *place,
+                          const struct msgpack_item *item, void *member)
+{
+    if (item->type != MSGPACK_UNSIGNED && item->type != MSGPACK_NEGATIVE)
+        return fail_type(decoder, place, "integer", item);
+    bool negative = item->type == MSGPACK_NEGATIVE;
+    bool fits;
+    switch (place->field->type) {
+    case PROTOBUF_C_TYPE_UINT64:
+    case PROTOBUF_C_TYPE_FIXED64:
+        fits = !negative;
+        break;
+    case PROTOBUF_C_TYPE_UINT32:
+    case PROTOBUF_C_TYPE_FIXED32:
+        fits = !negative && item->number <= UINT32_MAX;
+        break;
+    case PROTOBUF_C_TYPE_INT64:
+    case PROTOBUF_C_TYPE_SINT64:
+    case PROTOBUF_C_TYPE_SFIXED64:
+        fits = negative || item->number <= INT64_MAX;
+        break;
+    default:
+        fits = negative ? item->negative >= INT32_MIN : item->number <= INT32_MAX;
+        break;
+    }
+    if (!fits)
+        return fail(place, decoder->err, ERR_PROTOCOL, "number is out of range");
+    /* Both views of the number have the same low bits. */
+    if (field_size(place->field) == sizeof(uint32_t)) {
+        uint32_t low = (uint32_t)item->number;
+        memcpy(member, &low, sizeof low);
+    } else {
+        memcpy(member, &item->number, sizeof item->number);
+    }
+    return 0;
+}
+
+static int decode_string(struct decoder *decoder, const struct place *place,
+                         const struct msgpack_item *item, char **member)
+{
+    if (item->type != MSGPACK_STR)
+        return fail_type(decoder, place, "str", item);
+    if (memchr(item->bytes.data, '\0', item->bytes.size) != NULL)
+        return fail(place, decoder->err, ERR_PROTOCOL, "text holds a NUL");
+    if (!utf8_is_valid(item->bytes.data, item->bytes.size))
+        return fail(place, decoder->err, ERR_PROTOCOL, "text is not UTF-8");
+    char *copy = arena_strndup(decoder->arena, (const char *)item->bytes.data, item->bytes.size);
+    if (copy == NULL)
+        return fail_exhausted(decoder, place);
+    *member = copy;
+    return 0;
+}
+
+static int decode_scalar(struct decoder *decoder, const struct place *place, void *member)
+{
+    struct msgpack_item item;
+    if (!msgpack_read(&decoder->reader, &item))
+        return fail_type(decoder, place, "a value", NULL);
+    switch (place->field->type) {
+    case PROTOBUF_C_TYPE_FLOAT:
+    case PROTOBUF_C_TYPE_DOUBLE:
+        if (item.type != MSGPACK_FLOAT)
+            return fail_type(decoder, place, "float", &item);
+        if (place->field->type == PROTOBUF_C_TYPE_FLOAT)
+            *(float *)member = (float)item.real;
+        else
+            *(double *)member = item.real;
+        return 0;
+    case PROTOBUF_C_TYPE_BOOL:
+        if (item.type != MSGPACK_BOOL)
+            return fail_type(decoder, place, "bool", &item);
+        *(protobuf_c_boolean *)member = item.boolean;
+        return 0;
+    case PROTOBUF_C_TYPE_STRING:
+        return decode_string(decoder, place, &item, member);
+    case PROTOBUF_C_TYPE_BYTES:
+        if (item.type != MSGPACK_BIN)
+            return fail_type(decoder, place, "bin", &item);
+        *(ProtobufCBinaryData *)member = (ProtobufCBinaryData){
+            .len = item.bytes.size, .data = (uint8_t *)(uintptr_t)item.bytes.data};
+        return 0;
+    default:
+        return decode_integer(decoder, place, &item, member);
+    }
+}
+
+static int decode_value(struct decoder *decoder, const struct place *place, void *member)
+{
+    if (place->field->type != PROTOBUF_C_TYPE_MESSAGE)
+        return decode_scalar(decoder, place, member);
+    struct place inner = {.parent = place, .depth = place->depth + 1};
+    return decode_message(decoder, place->field->descriptor, &inner, member);
+}
+
+static int decode_repeated(struct decoder *decoder, const struct place *place,
+                           ProtobufCMessage *message)
+{
+    struct msgpack_item item;
+    if (!msgpack_read(&decoder->reader, &item))
+        return fail_type(decoder, place, "array", NULL);
+    if (item.type != MSGPACK_ARRAY)
+        return fail_type(decoder, place, "array", &item);
+    if (item.count > LIMIT_REPEATED_COUNT)
+        return fail(place, decoder->err, ERR_LIMIT, "too many elements");
+    if (item.count == 0)
+        return 0;
+    size_t size = field_size(place->field);
+    char *elements = arena_alloc(decoder->arena, item.count * size);
+    if (elements == NULL)
+        return fail_exhausted(decoder, place);
+    for (size_t i = 0; i < item.count; i++) {
+        int rc = decode_value(decoder, place, elements + i * size);
+        if (rc != 0)
+            return rc;
+    }
+    *(char **)field_member(message, place->field) = elements;
+    *(size_t *)field_quantifier(message, place->field) = item.count;
+    return 0;
+}
+
+/* Reads the value of a field that the schema knows into message and marks it as set. */
+static int decode_field(struct decoder *decoder, const struct place *place,
+                        ProtobufCMessage *message)
+{
+    const ProtobufCFieldDescriptor *field = place->field;
+    if (field->label == PROTOBUF_C_LABEL_REPEATED)
+        return decode_repeated(decoder, place, message);
+    bool in_oneof = (field->flags & PROTOBUF_C_FIELD_FLAG_ONEOF) != 0;
+    if (in_oneof && *(const uint32_t *)field_quantifier(message, field) != 0)
+        return fail(place, decoder->err, ERR_PROTOCOL, "another member of its oneof is set");
+    int rc = decode_value(decoder, place, field_member(message, field));
+    if (rc != 0)
+        return rc;
+    if (in_oneof)
+        *(uint32_t *)field_quantifier(message, field) = field->id;
+    else if (field_has_flag(field))
+        *(protobuf_c_boolean *)field_quantifier(message, field) = true;
+    return 0;
+}
+
+/* Fields of one message that were read: a second one of the same number is refused. */
+#define FIELD_COUNT_MAX 256
+
+struct field_set {
+    uint64_t words[FIELD_COUNT_MAX / 64];
+};
+
+static bool field_set_add(struct field_set *set, size_t index)
+{
+    uint64_t bit = UINT64_C(1) << (index % 64);
+    bool is_new = (set->words[index / 64] & bit) == 0;
+    set->words[index / 64] |= bit;
+    return is_new;
+}
+
+/* The field with this number, or NULL. Senders write fields in order: `expected` is the one after
+ * the last. */
+static const ProtobufCFieldDescriptor *find_field(const ProtobufCMessageDescriptor *descriptor,
+                                                  uint64_t id, size_t expected)
+{
+    if (expected < descriptor->n_fields && descriptor->fields[expected].id == id)
+        return &descriptor->fields[expected];
+    return id <= INT32_MAX ? protobuf_c_message_descriptor_get_field(descriptor, (unsigned)id)
+                           : NULL;
+}
+
+static int decode_fields(struct decoder *decoder, uint32_t count, struct place *place,
+                         ProtobufCMessage *message)
+{
+    const ProtobufCMessageDescriptor *descriptor = message->descriptor;
+    struct field_set seen = {0};
+    size_t expected = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        place->field = NULL;
+        struct msgpack_item key;
+        if (!msgpack_read(&decoder->reader, &key))
+            return fail_type(decoder, place, "field number", NULL);
+        if (key.type != MSGPACK_UNSIGNED)
+            return fail_type(decoder, place, "field number", &key);
+        place->field = find_field(descriptor, key.number, expected);
+        if (place->field == NULL) {
+            if (!msgpack_skip(&decoder->reader))
+                return fail_type(decoder, place, "a value", NULL);
+            continue;
+        }
+        size_t index = (size_t)(place->field - descriptor->fields);
+        expected = index + 1;
+        if (!field_set_add(&seen, index))
+            return fail(place, decoder->err, ERR_PROTOCOL, "field is there twice");
+        int rc = decode_field(decoder, place, message);
+        if (rc != 0)
+            return rc;
+    }
+    return 0;
+}
+
+static int decode_message(struct decoder *decoder, const ProtobufCMessageDescriptor *descriptor,
+                          struct place *place, ProtobufCMessage **ret_message)
+{
+    ASSERT(descriptor->n_fields <= FIELD_COUNT_MAX);
+    if (place->depth > LIMIT_MESSAGE_DEPTH)
+        return fail(place, decoder->err, ERR_LIMIT, "message is nested too deeply");
+    struct msgpack_item map;
+    if (!msgpack_read(&decoder->reader, &map))
+        return fail_type(decoder, place, "map", NULL);
+    if (map.type != MSGPACK_MAP)
+        return fail_type(decoder, place, "map", &map);
+    ProtobufCMessage *message = arena_alloc(decoder->arena, descriptor->sizeof_message);
+    if (message == NULL)
+        return fail_exhausted(decoder, place);
+    descriptor->message_init(message);
+    int rc = decode_fields(decoder, map.count, place, message);
+    if (rc != 0)
+        return rc;
+    *ret_message = message;
+    return 0;
+}
+
+int codec_decode(const ProtobufCMessageDescriptor *descriptor, const uint8_t *data, size_t size,
+                 struct arena *arena, ProtobufCMessage **ret_message, struct error *err)
+{
+    struct place place = {.descriptor = descriptor, .depth = 1};
+    if (size > LIMIT_MESSAGE_SIZE)
+        return fail(&place, err, ERR_LIMIT, "message is too large");
+    struct decoder decoder = {.reader = {data, data + size}, .arena = arena, .err = err};
+    ProtobufCMessage *message;
+    int rc = decode_message(&decoder, descriptor, &place, &message);
+    if (rc != 0)
+        return rc;
+    place.field = NULL;
+    if (decoder.reader.at != decoder.reader.end)
+        return fail(&place, err, ERR_PROTOCOL, "bytes follow the end of the message");
+    *ret_message = message;
+    return 0;
+}
+
+/* --- copying --- */
+
+static bool copy_value(const ProtobufCFieldDescriptor *field, const void *from, void *to,
+                       struct arena *arena)
+{
+    switch (field->type) {
+    case PROTOBUF_C_TYPE_STRING:
+        return (*(char **)to = arena_strdup(arena, *(char *const *)from)) != NULL;
+    case PROTOBUF_C_TYPE_BYTES: {
+        const ProtobufCBinaryData *bytes = from;
+        uint8_t *data = arena_memdup(arena, bytes->data, bytes->len);
+        *(ProtobufCBinaryData *)to = (ProtobufCBinaryData){.len = bytes->len, .data = data};
+        return data != NULL;
+    }
+    case PROTOBUF_C_TYPE_MESSAGE: {
+        ProtobufCMessage *copy = codec_copy(*(ProtobufCMessage *const *)from, arena);
+        *(ProtobufCMessage **)to = copy;
+        return copy != NULL;
+    }
+    default:
+        memcpy(to, from, field_size(field));
+        return true;
+    }
+}
+
+static bool copy_repeated(const ProtobufCFieldDescriptor *field, const ProtobufCMessage *message,
+                          ProtobufCMessage *copy, struct arena *arena)
+{
+    size_t count = field_count(message, field);
+    size_t size = field_size(field);
+    const char *from = *(char *const *)field_member(message, field);
+    char *to = arena_calloc(arena, count, size);
+    if (to == NULL)
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        if (!copy_value(field, from + i * size, to + i * size, arena))
+            return false;
+    }
+    *(char **)field_member(copy, field) = to;
+    return true;
+}
+
+ProtobufCMessage *codec_copy(const ProtobufCMessage *message, struct arena *arena)
+{
+    const ProtobufCMessageDescriptor *descriptor = message->descriptor;
+    ProtobufCMessage *copy = arena_memdup(arena, message, descriptor->sizeof_message);
+    if (copy == NULL)
+        return NULL;
+    copy->n_unknown_fields = 0;
+    copy->unknown_fields = NULL;
+    for (unsigned i = 0; i < descriptor->n_fields; i++) {
+        const ProtobufCFieldDescriptor *field = &descriptor->fields[i];
+        if (!field_is_set(message, field))
+            continue;
+        bool copied =
+            field->label == PROTOBUF_C_LABEL_REPEATED
+                ? copy_repeated(field, message, copy, arena)
+                : copy_value(field, field_member(message, field), field_member(copy, field), arena);
+        if (!copied)
+            return NULL;
+    }
+    return copy;
+}
