@@ -43,6 +43,7 @@ struct fleet_engine {
     const char *const *listen; /* ZeroMQ addresses; default one, ipc://<data_dir>/engine.sock */
     size_t listen_count;       /* 0 when the engine runs elsewhere */
     const char *endpoint;      /* address of an engine that runs elsewhere; NULL: it runs here */
+    const char *address;       /* where this config's processes connect; NULL: tcp port 0 only */
     bool insecure;             /* a loopback tcp listener without CURVE is wanted */
     int lease_ms;              /* a session silent for this long is lost; default 10,000 */
     int reclaim_ms;            /* after a restart sessions may reclaim tasks; default 5,000 */

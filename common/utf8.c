@@ -55,3 +55,19 @@ bool utf8_is_valid(const void *data, size_t size)
     }
     return true;
 }
+
+size_t utf8_decode(const char *text, size_t size, uint32_t *ret_point)
+{
+    /* What the first byte holds besides the length, by length. */
+    static const uint8_t first_bits[] = {0, 0x7f, 0x1f, 0x0f, 0x07};
+    const uint8_t *bytes = (const uint8_t *)text;
+    if (size == 0)
+        return 0;
+    size_t length = bytes[0] < 0x80 ? 1 : sequence_length(bytes, size);
+    uint32_t point = bytes[0] & first_bits[length];
+    for (size_t i = 1; i < length; i++)
+        point = point << 6 | (bytes[i] & 0x3f);
+    if (length > 0)
+        *ret_point = point;
+    return length;
+}

@@ -1,0 +1,493 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* fleet_config: see fleet_config.h. The table of keys is fleet_schema.c; here are the defaults that
+ * depend on the machine and the checks over several keys. */
+#include "common/fleet_config.h"
+
+#include <errno.h>
+#include <libgen.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "common/arena.h"
+#include "common/child.h"
+#include "common/fleet_schema.h"
+#include "common/limits.h"
+#include "common/yaml_tree.h"
+
+#define DATA_DIR_DEFAULT ".argosy"
+#define ENV_MODEL_DIR    "ARGOSY_MODEL_DIR"
+
+/* Most memory of a loaded config: YAML_NODE_MAX nodes and structs of under 200 bytes each, and
+ * texts that substitution may have made longer. */
+#define CONFIG_MEMORY_MAX (16 * LIMIT_MIB)
+
+/* A config with the memory that holds it. */
+struct fleet_config_owner {
+    struct fleet_config config; /* first: a config's address is its owner's */
+    struct arena arena;
+};
+
+struct loader {
+    struct fleet_config *config;
+    struct arena *arena;
+    const struct yaml_node *root;
+    const char *folder;
+    const struct hardware *hardware;
+    const struct fleet_dev_options *options; /* zeros when a file is read */
+    struct error *err;
+};
+
+static int fail_memory(struct loader *loader)
+{
+    return error_set(loader->err, ERR_MEMORY, "configuration: out of memory");
+}
+
+/* The node of engine.<key>, or the nearest one above it that exists, for error messages. */
+static const struct yaml_node *engine_node(const struct loader *loader, const char *key)
+{
+    const struct yaml_node *engine = yaml_get(loader->root, "engine");
+    const struct yaml_node *node = engine != NULL ? yaml_get(engine, key) : NULL;
+    if (node != NULL)
+        return node;
+    return engine != NULL ? engine : loader->root;
+}
+
+/* Defaults */
+
+static int default_folders(struct loader *loader)
+{
+    struct fleet_config *config = loader->config;
+    const char *data_dir = loader->options->data_dir;
+    if (config->data_dir == NULL)
+        config->data_dir = yaml_path(loader->arena, loader->folder,
+                                     data_dir != NULL ? data_dir : DATA_DIR_DEFAULT);
+    const char *models = getenv(ENV_MODEL_DIR);
+    if (config->models_dir == NULL && models != NULL && models[0] != '\0') {
+        char path[PATH_MAX];
+        if (realpath(models, path) == NULL)
+            return error_set_errno(loader->err, ERR_CONFIG, errno,
+                                   "environment variable " ENV_MODEL_DIR ": \"%s\"", models);
+        config->models_dir = arena_strdup(loader->arena, path);
+    } else if (config->models_dir == NULL) {
+        config->models_dir = arena_printf(loader->arena, "%s/models", config->data_dir);
+    }
+    return config->data_dir != NULL && config->models_dir != NULL ? 0 : fail_memory(loader);
+}
+
+static int default_node(struct loader *loader)
+{
+    if (loader->config->node != NULL)
+        return 0;
+    char host[CHILD_NODE_MAX + 1];
+    if (gethostname(host, sizeof host) != 0 || host[0] == '\0')
+        strcpy(host, "localhost");
+    host[CHILD_NODE_MAX] = '\0';
+    loader->config->node = arena_strdup(loader->arena, host);
+    return loader->config->node != NULL ? 0 : fail_memory(loader);
+}
+
+static int default_queue(struct loader *loader, struct fleet_group *group)
+{
+    group->queues = arena_calloc(loader->arena, 1, sizeof group->queues[0]);
+    if (group->queues == NULL)
+        return fail_memory(loader);
+    group->queue_count = 1;
+    group->queues[0] = (struct fleet_group_queue){
+        .name = group->kind == FLEET_GROUP_CPU ? FLEET_QUEUE_CPU : FLEET_QUEUE_GPU,
+        .slots = fleet_schema_slots(group->kind),
+    };
+    return 0;
+}
+
+/* Sentiment classes: what a first-time user can judge by eye. */
+static int default_labels(struct loader *loader, struct fleet_group *group)
+{
+    static const struct fleet_label labels[] = {
+        {"positive", "This text expresses a positive feeling."},
+        {"negative", "This text expresses a negative feeling."},
+        {"neutral", "This text states a fact without any feeling."},
+    };
+    group->labels = arena_memdup(loader->arena, labels, sizeof labels);
+    group->label_count = sizeof labels / sizeof labels[0];
+    return group->labels != NULL ? 0 : fail_memory(loader);
+}
+
+static int default_processes(const struct fleet_group *group, const struct hardware *hardware)
+{
+    if (group->kind == FLEET_GROUP_CPU)
+        return hardware_cpu_workers(hardware);
+    if (group->device == FLEET_DEVICE_CPU || hardware->gpu_count == 0)
+        return 1;
+    return (int)hardware->gpu_count;
+}
+
+static int default_group(struct loader *loader, struct fleet_group *group)
+{
+    int code = 0;
+    if (group->processes == FLEET_PROCESSES_UNSET)
+        group->processes = default_processes(group, loader->hardware);
+    if (group->queues == NULL)
+        code = default_queue(loader, group);
+    if (code == 0 && group->labels == NULL && group->kind == FLEET_GROUP_GPU)
+        code = default_labels(loader, group);
+    return code;
+}
+
+/* The groups of a config that names none. */
+static int create_groups(struct loader *loader)
+{
+    const struct fleet_dev_options *options = loader->options;
+    struct fleet_group *groups = arena_calloc(loader->arena, 2, sizeof *groups);
+    if (groups == NULL)
+        return fail_memory(loader);
+    fleet_schema_init_group(&groups[0], FLEET_GROUP_CPU);
+    groups[0].name = "cpu";
+    if (options->cpu_workers > 0)
+        groups[0].processes = options->cpu_workers;
+    fleet_schema_init_group(&groups[1], FLEET_GROUP_GPU);
+    groups[1].name = "gpu";
+    groups[1].device = options->device;
+    if (options->model != NULL) {
+        const char *reason = fleet_schema_check_name(options->model);
+        if (reason != NULL)
+            return error_set(loader->err, ERR_CONFIG, "model \"%.128s\" %s", options->model,
+                             reason);
+        groups[1].model = arena_strdup(loader->arena, options->model);
+        if (groups[1].model == NULL)
+            return fail_memory(loader);
+    }
+    loader->config->groups = groups;
+    loader->config->group_count = 2;
+    return 0;
+}
+
+static int default_groups(struct loader *loader)
+{
+    struct fleet_config *config = loader->config;
+    int code = config->groups == NULL ? create_groups(loader) : 0;
+    for (size_t i = 0; i < config->group_count && code == 0; i++)
+        code = default_group(loader, &config->groups[i]);
+    return code;
+}
+
+/* Addresses */
+
+static bool has_prefix(const char *text, const char *prefix)
+{
+    return strncmp(text, prefix, strlen(prefix)) == 0;
+}
+
+static bool is_loopback(const char *address)
+{
+    return has_prefix(address, "tcp://127.") || has_prefix(address, "tcp://localhost:") ||
+           has_prefix(address, "tcp://[::1]:");
+}
+
+/* The port of "tcp://host:port", -1 when it is not of that form. */
+static int parse_port(const char *address)
+{
+    const char *host = address + strlen("tcp://");
+    const char *colon = strrchr(host, ':');
+    if (colon == NULL || colon == host || colon[1] < '0' || colon[1] > '9')
+        return -1;
+    char *end;
+    long port = strtol(colon + 1, &end, 10);
+    return *end == '\0' && port <= 65535 ? (int)port : -1;
+}
+
+/* has_keys: the CURVE key files of this side are configured. */
+static int check_address(struct loader *loader, const struct yaml_node *node, const char *address,
+                         bool has_keys, const char *keys)
+{
+    if (has_prefix(address, "ipc://")) {
+        size_t length = strlen(address) - strlen("ipc://");
+        size_t most = sizeof((struct sockaddr_un *)NULL)->sun_path - 1;
+        if (length == 0 || address[6] != '/')
+            return yaml_fail(node, loader->err, "\"%.128s\" must be ipc:// and an absolute path",
+                             address);
+        if (length > most)
+            return yaml_fail(node, loader->err,
+                             "the socket's path has %zu bytes, more than the system's %zu "
+                             "(choose a shorter data_dir): %.256s",
+                             length, most, address);
+        return 0;
+    }
+    if (!has_prefix(address, "tcp://"))
+        return yaml_fail(node, loader->err,
+                         "\"%.128s\" is no address (ipc, ipc:///path or tcp://host:port)", address);
+    if (parse_port(address) < 0)
+        return yaml_fail(node, loader->err, "\"%.128s\" must be tcp://host:port", address);
+    if (has_keys || (loader->config->engine.insecure && is_loopback(address)))
+        return 0;
+    return yaml_fail(node, loader->err,
+                     "\"%.128s\" needs %s (without keys only on a loopback address, with "
+                     "insecure: true)",
+                     address, keys);
+}
+
+/* Where local clients connect: the first ipc address, else the first tcp one with a port. A
+ * wildcard host is reached at loopback. */
+static int choose_address(struct loader *loader)
+{
+    struct fleet_engine *engine = &loader->config->engine;
+    const char *tcp = NULL;
+    for (size_t i = 0; i < engine->listen_count; i++) {
+        const char *address = engine->listen[i];
+        if (has_prefix(address, "ipc://")) {
+            engine->address = address;
+            return 0;
+        }
+        if (tcp == NULL && parse_port(address) > 0)
+            tcp = address;
+    }
+    if (tcp == NULL)
+        return 0;
+    bool is_wildcard = has_prefix(tcp, "tcp://*:") || has_prefix(tcp, "tcp://0.0.0.0:") ||
+                       has_prefix(tcp, "tcp://[::]:");
+    engine->address =
+        is_wildcard ? arena_printf(loader->arena, "tcp://127.0.0.1:%d", parse_port(tcp)) : tcp;
+    return engine->address != NULL ? 0 : fail_memory(loader);
+}
+
+static int finish_listen(struct loader *loader)
+{
+    struct fleet_engine *engine = &loader->config->engine;
+    static const char *const listen_default[] = {"ipc"};
+    if (engine->listen == NULL) {
+        engine->listen = listen_default;
+        engine->listen_count = 1;
+    }
+    const struct yaml_node *node = engine_node(loader, "listen");
+    if (engine->listen_count == 0)
+        return yaml_fail(node, loader->err, "the engine needs an address to listen on");
+    const char **addresses = arena_calloc(loader->arena, engine->listen_count, sizeof *addresses);
+    if (addresses == NULL)
+        return fail_memory(loader);
+    bool has_keys = engine->server_key_file != NULL && engine->authorized_keys_dir != NULL;
+    for (size_t i = 0; i < engine->listen_count; i++) {
+        addresses[i] =
+            strcmp(engine->listen[i], "ipc") == 0
+                ? arena_printf(loader->arena, "ipc://%s/engine.sock", loader->config->data_dir)
+                : engine->listen[i];
+        if (addresses[i] == NULL)
+            return fail_memory(loader);
+        int code = check_address(loader, node, addresses[i], has_keys,
+                                 "server_key_file and authorized_keys_dir");
+        if (code != 0)
+            return code;
+    }
+    engine->listen = addresses;
+    return choose_address(loader);
+}
+
+static int finish_engine(struct loader *loader)
+{
+    struct fleet_engine *engine = &loader->config->engine;
+    if (engine->endpoint == NULL)
+        return finish_listen(loader);
+    const struct yaml_node *node = engine_node(loader, "endpoint");
+    if (engine->listen_count > 0)
+        return yaml_fail(engine_node(loader, "listen"), loader->err,
+                         "an engine that runs elsewhere (endpoint, line %d) listens there",
+                         node->line);
+    if (has_prefix(engine->endpoint, "tcp://") && parse_port(engine->endpoint) == 0)
+        return yaml_fail(node, loader->err, "port 0 cannot be connected to");
+    engine->address = engine->endpoint;
+    return check_address(loader, node, engine->endpoint,
+                         engine->server_public_key_file != NULL && engine->client_key_file != NULL,
+                         "server_public_key_file and client_key_file");
+}
+
+/* Checks over several keys */
+
+static const struct yaml_node *group_node(const struct loader *loader, size_t index)
+{
+    const struct yaml_node *groups = yaml_get(loader->root, "groups");
+    const struct yaml_node *node = groups != NULL ? groups->first : loader->root;
+    for (size_t i = 0; groups != NULL && i < index; i++)
+        node = node->next;
+    return node;
+}
+
+static int check_group(struct loader *loader, const struct fleet_group *group,
+                       const struct yaml_node *node)
+{
+    const struct yaml_node *labels = yaml_get(node, "labels");
+    const struct yaml_node *queues = yaml_get(node, "queues");
+    const struct yaml_node *temperature = yaml_get(node, "temperature");
+    if (group->queue_count == 0)
+        return yaml_fail(queues, loader->err, "a group needs at least one queue");
+    if (!group->workflows && !group->activities)
+        return yaml_fail(node, loader->err,
+                         "a group without workflows and without activities has nothing to do");
+    if (group->kind == FLEET_GROUP_GPU && group->label_count < 2)
+        return yaml_fail(labels, loader->err, "a choice needs at least two labels");
+    if (group->kind == FLEET_GROUP_GPU && group->temperature <= 0)
+        return yaml_fail(temperature, loader->err, "must be above 0");
+    return 0;
+}
+
+static int finish(struct loader *loader)
+{
+    int code = default_node(loader);
+    if (code == 0)
+        code = default_folders(loader);
+    if (code == 0)
+        code = finish_engine(loader);
+    if (code == 0)
+        code = default_groups(loader);
+    const struct fleet_config *config = loader->config;
+    for (size_t i = 0; i < config->group_count && code == 0; i++)
+        code = check_group(loader, &config->groups[i], group_node(loader, i));
+    return code;
+}
+
+static int load(struct loader *loader, const char *text, size_t size, const char *source)
+{
+    struct fleet_config *config = loader->config;
+    fleet_schema_init_config(config);
+    config->source = arena_strdup(loader->arena, source);
+    loader->folder = arena_strdup(loader->arena, loader->folder);
+    if (config->source == NULL || loader->folder == NULL)
+        return fail_memory(loader);
+    struct yaml_node *root;
+    int code = yaml_parse(text, size, config->source, loader->arena, &root, loader->err);
+    if (code != 0)
+        return code;
+    loader->root = root;
+    code = yaml_bind(&fleet_schema, root, loader->folder, loader->arena, config, loader->err);
+    return code != 0 ? code : finish(loader);
+}
+
+static int create(const char *text, size_t size, const char *source, const char *folder,
+                  const struct hardware *hardware, const struct fleet_dev_options *options,
+                  struct fleet_config **ret_config, struct error *err)
+{
+    struct fleet_config_owner *owner = calloc(1, sizeof *owner);
+    if (owner == NULL)
+        return error_set(err, ERR_MEMORY, "%s: out of memory", source);
+    arena_init(&owner->arena, CONFIG_MEMORY_MAX);
+    struct loader loader = {.config = &owner->config,
+                            .arena = &owner->arena,
+                            .folder = folder,
+                            .hardware = hardware,
+                            .options = options,
+                            .err = err};
+    int code = load(&loader, text, size, source);
+    if (code != 0) {
+        fleet_config_destroy(&owner->config);
+        return code;
+    }
+    *ret_config = &owner->config;
+    return 0;
+}
+
+/* Public functions */
+
+static const struct fleet_dev_options no_options;
+
+int fleet_config_parse(const char *text, size_t size, const char *source, const char *folder,
+                       const struct hardware *hardware, struct fleet_config **ret_config,
+                       struct error *err)
+{
+    return create(text, size, source, folder, hardware, &no_options, ret_config, err);
+}
+
+int fleet_config_default(const struct fleet_dev_options *options, const struct hardware *hardware,
+                         struct fleet_config **ret_config, struct error *err)
+{
+    char folder[PATH_MAX];
+    if (getcwd(folder, sizeof folder) == NULL)
+        return error_set_errno(err, ERR_CONFIG, errno, "cannot find the current folder");
+    return create("", 0, "defaults", folder, hardware, options != NULL ? options : &no_options,
+                  ret_config, err);
+}
+
+static int read_file(const char *path, struct buffer *text, struct error *err)
+{
+    FILE *file = fopen(path, "re");
+    if (file == NULL)
+        return error_set_errno(err, errno == ENOENT ? ERR_NOT_FOUND : ERR_CONFIG, errno,
+                               "cannot read %s", path);
+    /* One byte over the limit is enough to be refused by the parser. */
+    uint8_t *room = buffer_reserve(text, YAML_SIZE_MAX + 1);
+    if (room != NULL)
+        text->size = fread(room, 1, YAML_SIZE_MAX + 1, file);
+    int code = 0;
+    if (room == NULL)
+        code = error_set(err, ERR_MEMORY, "%s: out of memory", path);
+    else if (ferror(file))
+        code = error_set_errno(err, ERR_CONFIG, errno, "cannot read %s", path);
+    fclose(file);
+    return code;
+}
+
+int fleet_config_load(const char *path, struct fleet_config **ret_config, struct error *err)
+{
+    struct buffer text = {0};
+    struct hardware hardware;
+    char resolved[PATH_MAX];
+    int code = read_file(path, &text, err);
+    if (code == 0 && realpath(path, resolved) == NULL)
+        code = error_set_errno(err, ERR_CONFIG, errno, "cannot read %s", path);
+    if (code == 0) {
+        hardware_detect("", &hardware);
+        code = fleet_config_parse((const char *)text.data, text.size, path, dirname(resolved),
+                                  &hardware, ret_config, err);
+    }
+    buffer_fini(&text);
+    return code;
+}
+
+void fleet_config_destroy(struct fleet_config *config)
+{
+    if (config == NULL)
+        return;
+    struct fleet_config_owner *owner = (struct fleet_config_owner *)config;
+    arena_fini(&owner->arena);
+    free(owner);
+}
+
+void fleet_config_print(const struct fleet_config *config, struct buffer *out)
+{
+    yaml_print(&fleet_schema, config, out);
+}
+
+int fleet_config_endpoint(const struct fleet_config *config, struct fleet_endpoint *ret_endpoint,
+                          struct error *err)
+{
+    const struct fleet_engine *engine = &config->engine;
+    if (engine->address == NULL)
+        return error_set(err, ERR_CONFIG,
+                         "%s: engine.listen has no address that can be connected to (port 0)",
+                         config->source);
+    bool has_curve = has_prefix(engine->address, "tcp://") && engine->client_key_file != NULL;
+    *ret_endpoint = (struct fleet_endpoint){
+        .address = engine->address,
+        .server_public_key_file = has_curve ? engine->server_public_key_file : NULL,
+        .client_key_file = has_curve ? engine->client_key_file : NULL,
+    };
+    return 0;
+}
+
+const struct fleet_group *fleet_config_group(const struct fleet_config *config, const char *name)
+{
+    for (size_t i = 0; i < config->group_count; i++) {
+        if (strcmp(config->groups[i].name, name) == 0)
+            return &config->groups[i];
+    }
+    return NULL;
+}
+
+const struct fleet_queue *fleet_config_queue(const struct fleet_config *config, const char *name)
+{
+    for (size_t i = 0; i < config->queue_count; i++) {
+        if (strcmp(config->queues[i].name, name) == 0)
+            return &config->queues[i];
+    }
+    return NULL;
+}

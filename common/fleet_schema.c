@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* fleet_schema: see fleet_schema.h. Each table is in the order in which the file is printed; rows
+ * that decide whether others apply come before them. */
+#include "common/fleet_schema.h"
+
+#include <ctype.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "common/child.h"
+#include "common/limits.h"
+
+#define COUNT(array) (sizeof(array) / sizeof(array)[0])
+
+static const char *const store_words[] = {"sqlite", "memory", NULL};
+static const char *const kind_words[] = {"cpu", "gpu", NULL};
+static const char *const device_words[] = {"auto", "cuda", "cpu", NULL};
+static const char *const pinning_words[] = {"core", "numa", "none", NULL};
+static const char *const level_words[] = {"debug", "info", "warn", "error", NULL};
+static const char *const format_words[] = {"logfmt", "json", NULL};
+
+_Static_assert(sizeof(enum fleet_store) == sizeof(int), "a choice is stored as an int");
+_Static_assert(LOG_LEVEL_ERROR == 3 && LOG_FORMAT_JSON == 1, "words are in the enum's order");
+
+/* Checks of names */
+
+const char *fleet_schema_check_name(const char *text)
+{
+    size_t length = strlen(text);
+    if (length > CHILD_NODE_MAX)
+        return "is longer than 64 characters";
+    for (size_t i = 0; i < length; i++) {
+        if (!isalnum((unsigned char)text[i]) && strchr("-_.", text[i]) == NULL)
+            return "may have letters, digits, \"-\", \"_\" and \".\" only";
+    }
+    return isalnum((unsigned char)text[0]) ? NULL : "must begin with a letter or digit";
+}
+
+static const char *check_group_name(const char *text)
+{
+    static const char *const reserved[] = {"engine", "link", "supervisor"};
+    for (size_t i = 0; i < COUNT(reserved); i++) {
+        if (strcmp(text, reserved[i]) == 0)
+            return "is the name of a process of the fleet's own";
+    }
+    return fleet_schema_check_name(text);
+}
+
+static const char *check_queue_name(const char *text)
+{
+    size_t length = strlen(text);
+    if (length > LIMIT_ID_LENGTH)
+        return "is longer than 1000 bytes";
+    for (size_t i = 0; i < length; i++) {
+        if (iscntrl((unsigned char)text[i]))
+            return "has a control character";
+    }
+    return NULL;
+}
+
+static const char *check_variable_name(const char *text)
+{
+    if (isdigit((unsigned char)text[0]))
+        return "begins with a digit";
+    for (const char *at = text; *at != '\0'; at++) {
+        if (*at != '_' && !isalnum((unsigned char)*at))
+            return "may have letters, digits and \"_\" only";
+    }
+    return NULL;
+}
+
+static const char *excuse_gpu_group(const void *object)
+{
+    const struct fleet_group *group = object;
+    return group->kind == FLEET_GROUP_GPU ? "only groups of kind cpu have this key" : NULL;
+}
+
+static const char *excuse_cpu_group(const void *object)
+{
+    const struct fleet_group *group = object;
+    return group->kind == FLEET_GROUP_CPU ? "only groups of kind gpu have this key" : NULL;
+}
+
+/* Tables */
+
+#define AT(type, field)       .offset = offsetof(struct type, field)
+#define COUNT_AT(type, field) .count_offset = offsetof(struct type, field)
+
+static const struct yaml_field engine_fields[] = {
+    {"store", YAML_TYPE_CHOICE, AT(fleet_engine, store), .words = store_words},
+    {"listen", YAML_TYPE_TEXTS, AT(fleet_engine, listen), COUNT_AT(fleet_engine, listen_count)},
+    {"endpoint", YAML_TYPE_TEXT, AT(fleet_engine, endpoint)},
+    {"insecure", YAML_TYPE_BOOL, AT(fleet_engine, insecure)},
+    {"server_key_file", YAML_TYPE_PATH, AT(fleet_engine, server_key_file)},
+    {"authorized_keys_dir", YAML_TYPE_PATH, AT(fleet_engine, authorized_keys_dir)},
+    {"server_public_key_file", YAML_TYPE_PATH, AT(fleet_engine, server_public_key_file)},
+    {"client_key_file", YAML_TYPE_PATH, AT(fleet_engine, client_key_file)},
+    {"lease_ms", YAML_TYPE_INT, AT(fleet_engine, lease_ms), .min = 100, .max = 600000},
+    {"reclaim_ms", YAML_TYPE_INT, AT(fleet_engine, reclaim_ms), .min = 0, .max = 600000},
+    {"commit_hold_us", YAML_TYPE_INT, AT(fleet_engine, commit_hold_us), .min = 0, .max = 100000},
+};
+static const struct yaml_schema engine_schema = {engine_fields, COUNT(engine_fields),
+                                                 sizeof(struct fleet_engine), NULL};
+
+static const struct yaml_field queue_fields[] = {
+    {"name", YAML_TYPE_TEXT, AT(fleet_queue, name), .is_required = true, .check = check_queue_name},
+    {"max_in_flight", YAML_TYPE_INT, AT(fleet_queue, max_in_flight), .min = 0, .max = 1000000},
+};
+static const struct yaml_schema queue_schema = {queue_fields, COUNT(queue_fields),
+                                                sizeof(struct fleet_queue), NULL};
+
+static const struct yaml_field group_queue_fields[] = {
+    {"name", YAML_TYPE_TEXT, AT(fleet_group_queue, name), .is_required = true,
+     .check = check_queue_name},
+    {"slots", YAML_TYPE_INT, AT(fleet_group_queue, slots), .min = 1, .max = 4096},
+};
+
+static void init_group_queue(void *object, const struct yaml_node *node);
+static const struct yaml_schema group_queue_schema = {group_queue_fields, COUNT(group_queue_fields),
+                                                      sizeof(struct fleet_group_queue),
+                                                      init_group_queue};
+
+static const struct yaml_field label_fields[] = {
+    {"name", YAML_TYPE_TEXT, AT(fleet_label, name), .is_required = true},
+    {"prompt", YAML_TYPE_TEXT, AT(fleet_label, prompt), .is_required = true},
+};
+static const struct yaml_schema label_schema = {label_fields, COUNT(label_fields),
+                                                sizeof(struct fleet_label), NULL};
+
+static const struct yaml_field variable_fields[] = {
+    {"name", YAML_TYPE_TEXT, AT(fleet_variable, name), .is_required = true,
+     .check = check_variable_name},
+    {"value", YAML_TYPE_TEXT, AT(fleet_variable, value), .is_required = true},
+};
+static const struct yaml_schema variable_schema = {variable_fields, COUNT(variable_fields),
+                                                   sizeof(struct fleet_variable), NULL};
+
+static const struct yaml_field group_fields[] = {
+    {"name", YAML_TYPE_TEXT, AT(fleet_group, name), .is_required = true, .check = check_group_name},
+    {"kind", YAML_TYPE_CHOICE, AT(fleet_group, kind), .is_required = true, .words = kind_words},
+    {"processes", YAML_TYPE_INT, AT(fleet_group, processes), .min = 0, .max = 1024},
+    {"queues", YAML_TYPE_LIST, AT(fleet_group, queues), COUNT_AT(fleet_group, queue_count),
+     .max = 64, .schema = &group_queue_schema},
+    {"workflows", YAML_TYPE_BOOL, AT(fleet_group, workflows), .excuse = excuse_gpu_group},
+    {"activities", YAML_TYPE_BOOL, AT(fleet_group, activities), .excuse = excuse_gpu_group},
+    {"plugins", YAML_TYPE_PATHS, AT(fleet_group, plugins), COUNT_AT(fleet_group, plugin_count)},
+    {"environment", YAML_TYPE_LIST, AT(fleet_group, environment),
+     COUNT_AT(fleet_group, environment_count), .max = 256, .schema = &variable_schema},
+    {"pinning", YAML_TYPE_CHOICE, AT(fleet_group, pinning), .words = pinning_words},
+    {"grace_ms", YAML_TYPE_INT, AT(fleet_group, grace_ms), .min = 0, .max = 3600000},
+    {"hang_ms", YAML_TYPE_INT, AT(fleet_group, hang_ms), .min = 0, .max = 3600000},
+    {"device", YAML_TYPE_CHOICE, AT(fleet_group, device), .words = device_words,
+     .excuse = excuse_cpu_group},
+    {"model", YAML_TYPE_TEXT, AT(fleet_group, model), .check = fleet_schema_check_name,
+     .excuse = excuse_cpu_group},
+    {"batch_tokens", YAML_TYPE_INT, AT(fleet_group, batch_tokens), .min = 512, .max = 1048576,
+     .excuse = excuse_cpu_group},
+    {"batch_delay_us", YAML_TYPE_INT, AT(fleet_group, batch_delay_us), .min = 0, .max = 1000000,
+     .excuse = excuse_cpu_group},
+    {"labels", YAML_TYPE_LIST, AT(fleet_group, labels), COUNT_AT(fleet_group, label_count),
+     .max = 256, .schema = &label_schema, .excuse = excuse_cpu_group},
+    {"temperature", YAML_TYPE_NUMBER, AT(fleet_group, temperature), .min = 0, .max = 1000,
+     .excuse = excuse_cpu_group},
+};
+
+static void init_group(void *object, const struct yaml_node *node);
+static const struct yaml_schema group_schema = {group_fields, COUNT(group_fields),
+                                                sizeof(struct fleet_group), init_group};
+
+static const struct yaml_field fleet_fields[] = {
+    {"node", YAML_TYPE_TEXT, AT(fleet_config, node), .check = fleet_schema_check_name},
+    {"data_dir", YAML_TYPE_PATH, AT(fleet_config, data_dir)},
+    {"models_dir", YAML_TYPE_PATH, AT(fleet_config, models_dir)},
+    {"log_level", YAML_TYPE_CHOICE, AT(fleet_config, log_level), .words = level_words},
+    {"log_format", YAML_TYPE_CHOICE, AT(fleet_config, log_format), .words = format_words},
+    {"engine", YAML_TYPE_MAP, AT(fleet_config, engine), .schema = &engine_schema},
+    {"queues", YAML_TYPE_LIST, AT(fleet_config, queues), COUNT_AT(fleet_config, queue_count),
+     .max = 1024, .schema = &queue_schema},
+    {"groups", YAML_TYPE_LIST, AT(fleet_config, groups), COUNT_AT(fleet_config, group_count),
+     .max = 64, .schema = &group_schema},
+};
+const struct yaml_schema fleet_schema = {fleet_fields, COUNT(fleet_fields),
+                                         sizeof(struct fleet_config), NULL};
+
+/* Defaults */
+
+int fleet_schema_slots(enum fleet_group_kind kind)
+{
+    /* A CPU process runs activities on threads; a GPU process only holds tasks for its batches. */
+    return kind == FLEET_GROUP_CPU ? 16 : 64;
+}
+
+void fleet_schema_init_config(struct fleet_config *config)
+{
+    *config = (struct fleet_config){
+        .log_level = LOG_LEVEL_INFO,
+        .log_format = LOG_FORMAT_LOGFMT,
+        .engine = {.lease_ms = 10000, .reclaim_ms = 5000, .commit_hold_us = 1000},
+    };
+}
+
+void fleet_schema_init_group(struct fleet_group *group, enum fleet_group_kind kind)
+{
+    *group = (struct fleet_group){
+        .kind = kind,
+        .processes = FLEET_PROCESSES_UNSET,
+        .workflows = kind == FLEET_GROUP_CPU,
+        .activities = true,
+        .pinning = FLEET_PINNING_CORE,
+        .grace_ms = 10000,
+        .hang_ms = 30000,
+        .device = FLEET_DEVICE_AUTO,
+        .batch_tokens = 16384,
+        .batch_delay_us = 2000,
+        .temperature = 0.05,
+    };
+    if (kind == FLEET_GROUP_GPU)
+        group->model = FLEET_MODEL_DEFAULT;
+}
+
+/* The kind that a group's node asks for; a wrong word is reported when its key is bound. */
+static enum fleet_group_kind read_kind(const struct yaml_node *node)
+{
+    const struct yaml_node *kind = yaml_get(node, "kind");
+    bool is_gpu = kind != NULL && kind->kind == YAML_TEXT && strcmp(kind->text, "gpu") == 0;
+    return is_gpu ? FLEET_GROUP_GPU : FLEET_GROUP_CPU;
+}
+
+static void init_group(void *object, const struct yaml_node *node)
+{
+    fleet_schema_init_group(object, read_kind(node));
+}
+
+static void init_group_queue(void *object, const struct yaml_node *node)
+{
+    struct fleet_group_queue *queue = object;
+    const struct yaml_node *group = node->parent->parent;
+    queue->slots = fleet_schema_slots(read_kind(group));
+}
+
+const char *fleet_store_name(enum fleet_store store)
+{
+    return store_words[store];
+}
+
+const char *fleet_group_kind_name(enum fleet_group_kind kind)
+{
+    return kind_words[kind];
+}
+
+const char *fleet_device_name(enum fleet_device device)
+{
+    return device_words[device];
+}
+
+const char *fleet_pinning_name(enum fleet_pinning pinning)
+{
+    return pinning_words[pinning];
+}
