@@ -97,8 +97,8 @@ bool task_queue_match(struct task_queue *queue, int64_t now_us, struct task_queu
 size_t task_queue_session_remove(struct task_queue *queue, uint64_t session,
                                  void (*on_task)(void *context, uint64_t task), void *context);
 
-/* Moves a session's held tasks to another session (its process said Hello again). Polls are not
- * moved: they ended with the session. */
+/* Ends a session whose process said Hello again: its held tasks become the successor's, its polls
+ * are removed. */
 void task_queue_session_replace(struct task_queue *queue, uint64_t session, uint64_t successor);
 
 struct task_queue_stats {

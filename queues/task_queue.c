@@ -1,0 +1,636 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * task_queue: see task_queue.h.
+ *
+ * How it hangs together: a task lies in the heap of its type and priority while it waits, and in
+ * its session's list while it is held. A poll is linked to each type it registered (or to the type
+ * `any`) by a registration; each type counts its free polls, so that a match need not ask polls
+ * whether there is one. A session exists while it holds tasks or has polls; a type while it has
+ * waiting tasks or registrations.
+ */
+#include "queues/task_queue.h"
+
+#include <string.h>
+
+#include "common/assert.h"
+#include "common/hash.h"
+#include "queues/task_heap.h"
+
+struct task {
+    struct task_age age; /* first: the heap's view of the task */
+    uint64_t id;
+    int priority; /* index from 0 */
+    /* links: one of the two */
+    struct type *type;        /* waiting */
+    struct session *session;  /* held */
+    struct task *prev, *next; /* held: in the session's list */
+    UT_hash_handle hh;
+};
+
+struct type {
+    char *name; /* NULL: `any` */
+    struct task_heap waiting[TASK_QUEUE_PRIORITIES];
+    size_t waiting_count;
+    struct registration *registrations;
+    size_t free_polls;
+    struct type *prev, *next; /* in the queue's types with waiting tasks */
+    UT_hash_handle hh;
+};
+
+struct registration {
+    struct type *type;
+    struct poll *poll;
+    struct registration *prev, *next; /* in the type's list */
+};
+
+struct poll {
+    struct session *session;
+    uint64_t correlation_id;
+    int32_t slots;   /* 0: one-shot */
+    bool is_free;    /* counted in its types' free_polls */
+    uint64_t served; /* turn of the last match; 0: none */
+    int64_t polled_us;
+    size_t type_count;
+    const char **types; /* borrowed from the registrations' types */
+    size_t registration_count;
+    struct registration *registrations;
+    struct poll *prev, *next; /* in the queue's list */
+};
+
+struct session {
+    uint64_t id;
+    struct task *held; /* in the order of the matches */
+    size_t held_count;
+    struct poll *standing;
+    size_t poll_count;
+    UT_hash_handle hh;
+};
+
+/* Events per second over a window: one counter per second, reused in a ring. */
+struct rate {
+    int64_t seconds[TASK_QUEUE_RATE_WINDOW_S];
+    uint64_t counts[TASK_QUEUE_RATE_WINDOW_S];
+};
+
+struct task_queue {
+    int64_t limit;
+    struct task *tasks;
+    struct type *types;         /* by name */
+    struct type *waiting_types; /* those with waiting tasks */
+    struct type any;            /* the registrations of polls that take any type */
+    struct session *sessions;
+    struct poll *polls;
+    size_t poll_count;
+    size_t held_count;
+    size_t waiting_count[TASK_QUEUE_PRIORITIES];
+    uint64_t sequence; /* offers so far */
+    uint64_t turn;     /* matches so far */
+    struct rate offers;
+    struct rate matches;
+};
+
+static void *allocate(size_t count, size_t size)
+{
+    void *memory = calloc(count > 0 ? count : 1, size);
+    if (memory == NULL)
+        abort();
+    return memory;
+}
+
+/* --- rates --- */
+
+static void rate_add(struct rate *rate, int64_t now_us)
+{
+    int64_t second = now_us / 1000000;
+    size_t slot = (uint64_t)second % TASK_QUEUE_RATE_WINDOW_S;
+    if (rate->seconds[slot] != second) {
+        rate->seconds[slot] = second;
+        rate->counts[slot] = 0;
+    }
+    rate->counts[slot]++;
+}
+
+static double rate_get(const struct rate *rate, int64_t now_us)
+{
+    int64_t second = now_us / 1000000;
+    uint64_t sum = 0;
+    for (size_t i = 0; i < TASK_QUEUE_RATE_WINDOW_S; i++) {
+        if (rate->seconds[i] > second - TASK_QUEUE_RATE_WINDOW_S && rate->seconds[i] <= second)
+            sum += rate->counts[i];
+    }
+    return (double)sum / TASK_QUEUE_RATE_WINDOW_S;
+}
+
+/* --- types --- */
+
+static struct type *type_get(struct task_queue *queue, const char *name)
+{
+    struct type *type;
+    HASH_FIND_STR(queue->types, name, type);
+    if (type != NULL)
+        return type;
+    type = allocate(1, sizeof *type);
+    type->name = allocate(strlen(name) + 1, 1);
+    strcpy(type->name, name);
+    HASH_ADD_KEYPTR(hh, queue->types, type->name, strlen(type->name), type);
+    return type;
+}
+
+static void type_free(struct type *type)
+{
+    for (int i = 0; i < TASK_QUEUE_PRIORITIES; i++)
+        task_heap_fini(&type->waiting[i]);
+    free(type->name);
+    free(type);
+}
+
+static void type_release(struct task_queue *queue, struct type *type)
+{
+    if (type == &queue->any || type->waiting_count > 0 || type->registrations != NULL)
+        return;
+    HASH_DEL(queue->types, type);
+    type_free(type);
+}
+
+/* The best waiting task of a type that has one: best priority, then oldest. */
+static struct task *type_first(const struct type *type)
+{
+    for (int i = 0; i < TASK_QUEUE_PRIORITIES; i++) {
+        struct task_age *age = task_heap_first(&type->waiting[i]);
+        if (age != NULL)
+            return (struct task *)age;
+    }
+    UNREACHABLE();
+}
+
+/* --- sessions --- */
+
+static struct session *session_find(const struct task_queue *queue, uint64_t id)
+{
+    struct session *session;
+    HASH_FIND(hh, queue->sessions, &id, sizeof id, session);
+    return session;
+}
+
+static struct session *session_get(struct task_queue *queue, uint64_t id)
+{
+    struct session *session = session_find(queue, id);
+    if (session == NULL) {
+        session = allocate(1, sizeof *session);
+        session->id = id;
+        HASH_ADD(hh, queue->sessions, id, sizeof session->id, session);
+    }
+    return session;
+}
+
+static void session_release(struct task_queue *queue, struct session *session)
+{
+    if (session->held_count > 0 || session->poll_count > 0)
+        return;
+    HASH_DEL(queue->sessions, session);
+    free(session);
+}
+
+/* --- polls --- */
+
+/* Brings a poll's freedom up to date after its slots or its session's held tasks changed. */
+static void poll_refresh(struct poll *poll)
+{
+    bool is_free = poll->slots == 0 || poll->session->held_count < (size_t)poll->slots;
+    if (is_free == poll->is_free)
+        return;
+    poll->is_free = is_free;
+    for (size_t i = 0; i < poll->registration_count; i++) {
+        struct type *type = poll->registrations[i].type;
+        type->free_polls = is_free ? type->free_polls + 1 : type->free_polls - 1;
+    }
+}
+
+static void poll_remove(struct task_queue *queue, struct poll *poll)
+{
+    struct session *session = poll->session;
+    for (size_t i = 0; i < poll->registration_count; i++) {
+        struct registration *registration = &poll->registrations[i];
+        DL_DELETE(registration->type->registrations, registration);
+        if (poll->is_free)
+            registration->type->free_polls--;
+        type_release(queue, registration->type);
+    }
+    DL_DELETE(queue->polls, poll);
+    queue->poll_count--;
+    session->poll_count--;
+    if (session->standing == poll)
+        session->standing = NULL;
+    free(poll->registrations);
+    free(poll->types);
+    free(poll);
+}
+
+static void poll_register(struct poll *poll, struct type *type)
+{
+    struct registration *registration = &poll->registrations[poll->registration_count++];
+    *registration = (struct registration){.type = type, .poll = poll};
+    DL_APPEND(type->registrations, registration);
+}
+
+static void poll_register_types(struct task_queue *queue, struct poll *poll,
+                                const struct task_queue_poll *request)
+{
+    size_t count = request->type_count;
+    poll->registrations = allocate(count > 0 ? count : 1, sizeof *poll->registrations);
+    poll->types = allocate(count, sizeof *poll->types);
+    if (count == 0)
+        poll_register(poll, &queue->any);
+    for (size_t i = 0; i < count; i++) {
+        struct type *type = type_get(queue, request->types[i]);
+        /* A registration goes to the end of its type's list: a type named twice is seen there. */
+        if (type->registrations != NULL && type->registrations->prev->poll == poll)
+            continue;
+        poll_register(poll, type);
+        poll->types[poll->type_count++] = type->name;
+    }
+}
+
+/* Share of its slots that a poll's session uses, compared without division; a one-shot poll uses
+ * none. */
+static int poll_compare_load(const struct poll *a, const struct poll *b)
+{
+    uint64_t a_held = a->slots > 0 ? a->session->held_count : 0;
+    uint64_t b_held = b->slots > 0 ? b->session->held_count : 0;
+    uint64_t left = a_held * (uint64_t)(b->slots > 0 ? b->slots : 1);
+    uint64_t right = b_held * (uint64_t)(a->slots > 0 ? a->slots : 1);
+    return left < right ? -1 : left > right;
+}
+
+static bool poll_goes_before(const struct poll *a, const struct poll *b)
+{
+    int order = poll_compare_load(a, b);
+    return order != 0 ? order < 0 : a->served < b->served;
+}
+
+static struct poll *type_best_poll(const struct type *type, struct poll *best)
+{
+    struct registration *registration;
+    DL_FOREACH (type->registrations, registration) {
+        struct poll *poll = registration->poll;
+        if (poll->is_free && (best == NULL || poll_goes_before(poll, best)))
+            best = poll;
+    }
+    return best;
+}
+
+/* --- tasks --- */
+
+static struct task *task_find(const struct task_queue *queue, uint64_t id)
+{
+    struct task *task;
+    HASH_FIND(hh, queue->tasks, &id, sizeof id, task);
+    return task;
+}
+
+static struct task *task_create(struct task_queue *queue, uint64_t id)
+{
+    struct task *task = allocate(1, sizeof *task);
+    task->id = id;
+    HASH_ADD(hh, queue->tasks, id, sizeof task->id, task);
+    return task;
+}
+
+static void task_free(struct task_queue *queue, struct task *task)
+{
+    HASH_DEL(queue->tasks, task);
+    free(task);
+}
+
+static void task_wait(struct task_queue *queue, struct task *task, struct type *type)
+{
+    task->type = type;
+    task_heap_add(&type->waiting[task->priority], &task->age);
+    if (type->waiting_count++ == 0)
+        DL_APPEND(queue->waiting_types, type);
+    queue->waiting_count[task->priority]++;
+}
+
+static void task_stop_waiting(struct task_queue *queue, struct task *task)
+{
+    struct type *type = task->type;
+    task_heap_remove(&type->waiting[task->priority], &task->age);
+    if (--type->waiting_count == 0)
+        DL_DELETE(queue->waiting_types, type);
+    queue->waiting_count[task->priority]--;
+    task->type = NULL;
+    type_release(queue, type);
+}
+
+static void session_held_changed(struct session *session)
+{
+    if (session->standing != NULL)
+        poll_refresh(session->standing);
+}
+
+static void task_hold(struct task_queue *queue, struct task *task, struct session *session)
+{
+    task->session = session;
+    DL_APPEND(session->held, task);
+    session->held_count++;
+    queue->held_count++;
+    session_held_changed(session);
+}
+
+static void task_unhold(struct task_queue *queue, struct task *task)
+{
+    struct session *session = task->session;
+    DL_DELETE(session->held, task);
+    session->held_count--;
+    queue->held_count--;
+    task->session = NULL;
+    session_held_changed(session);
+    session_release(queue, session);
+}
+
+/* --- interface --- */
+
+struct task_queue *task_queue_create(void)
+{
+    return allocate(1, sizeof(struct task_queue));
+}
+
+void task_queue_destroy(struct task_queue *queue)
+{
+    if (queue == NULL)
+        return;
+    struct task *task, *next_task;
+    HASH_ITER (hh, queue->tasks, task, next_task) {
+        HASH_DEL(queue->tasks, task);
+        free(task);
+    }
+    struct poll *poll, *next_poll;
+    DL_FOREACH_SAFE (queue->polls, poll, next_poll) {
+        free(poll->registrations);
+        free(poll->types);
+        free(poll);
+    }
+    struct session *session, *next_session;
+    HASH_ITER (hh, queue->sessions, session, next_session) {
+        HASH_DEL(queue->sessions, session);
+        free(session);
+    }
+    struct type *type, *next_type;
+    HASH_ITER (hh, queue->types, type, next_type) {
+        HASH_DEL(queue->types, type);
+        type_free(type);
+    }
+    free(queue);
+}
+
+static int priority_index(int priority)
+{
+    if (priority == 0)
+        priority = TASK_QUEUE_PRIORITY_DEFAULT;
+    if (priority < TASK_QUEUE_PRIORITY_BEST)
+        priority = TASK_QUEUE_PRIORITY_BEST;
+    if (priority > TASK_QUEUE_PRIORITY_WORST)
+        priority = TASK_QUEUE_PRIORITY_WORST;
+    return priority - TASK_QUEUE_PRIORITY_BEST;
+}
+
+void task_queue_offer(struct task_queue *queue, uint64_t id, const char *type, int priority,
+                      int64_t since_us, int64_t now_us)
+{
+    ASSERT(task_find(queue, id) == NULL);
+    struct task *task = task_create(queue, id);
+    task->priority = priority_index(priority);
+    task->age = (struct task_age){.since_us = since_us, .sequence = ++queue->sequence};
+    task_wait(queue, task, type_get(queue, type));
+    rate_add(&queue->offers, now_us);
+}
+
+bool task_queue_remove(struct task_queue *queue, uint64_t id)
+{
+    struct task *task = task_find(queue, id);
+    if (task == NULL)
+        return false;
+    if (task->session != NULL)
+        task_unhold(queue, task);
+    else
+        task_stop_waiting(queue, task);
+    task_free(queue, task);
+    return true;
+}
+
+void task_queue_hold(struct task_queue *queue, uint64_t id, uint64_t session)
+{
+    struct task *task = task_find(queue, id);
+    if (task == NULL)
+        task = task_create(queue, id);
+    else if (task->session != NULL)
+        task_unhold(queue, task);
+    else
+        task_stop_waiting(queue, task);
+    task_hold(queue, task, session_get(queue, session));
+}
+
+bool task_queue_poll(struct task_queue *queue, const struct task_queue_poll *request,
+                     int64_t now_us, uint64_t *ret_replaced)
+{
+    ASSERT(request->slots >= 0);
+    struct session *session = session_get(queue, request->session);
+    struct poll *poll = allocate(1, sizeof *poll);
+    poll->session = session;
+    poll->correlation_id = request->correlation_id;
+    poll->slots = request->slots;
+    poll->polled_us = now_us;
+    poll_register_types(queue, poll, request);
+    DL_APPEND(queue->polls, poll);
+    queue->poll_count++;
+    session->poll_count++;
+    struct poll *replaced = NULL;
+    if (poll->slots > 0) {
+        replaced = session->standing;
+        session->standing = poll;
+    }
+    poll_refresh(poll);
+    if (replaced == NULL)
+        return false;
+    poll->served = replaced->served;
+    *ret_replaced = replaced->correlation_id;
+    poll_remove(queue, replaced);
+    return true;
+}
+
+bool task_queue_poll_remove(struct task_queue *queue, uint64_t session_id, uint64_t correlation_id)
+{
+    struct session *session = session_find(queue, session_id);
+    if (session == NULL)
+        return false;
+    struct poll *poll;
+    DL_FOREACH (queue->polls, poll) {
+        if (poll->session == session && poll->correlation_id == correlation_id) {
+            poll_remove(queue, poll);
+            session_release(queue, session);
+            return true;
+        }
+    }
+    return false;
+}
+
+bool task_queue_slots_set(struct task_queue *queue, uint64_t session_id, int32_t slots)
+{
+    ASSERT(slots > 0);
+    struct session *session = session_find(queue, session_id);
+    if (session == NULL || session->standing == NULL)
+        return false;
+    session->standing->slots = slots;
+    poll_refresh(session->standing);
+    return true;
+}
+
+void task_queue_limit_set(struct task_queue *queue, int64_t limit)
+{
+    ASSERT(limit >= 0);
+    queue->limit = limit;
+}
+
+/* The best task that some free poll would take, or NULL. */
+static struct task *find_task(const struct task_queue *queue)
+{
+    struct task *best = NULL;
+    struct type *type;
+    DL_FOREACH (queue->waiting_types, type) {
+        if (type->free_polls == 0 && queue->any.free_polls == 0)
+            continue;
+        struct task *task = type_first(type);
+        if (best == NULL || task->priority < best->priority ||
+            (task->priority == best->priority && task_age_is_older(&task->age, &best->age)))
+            best = task;
+    }
+    return best;
+}
+
+bool task_queue_match(struct task_queue *queue, int64_t now_us, struct task_queue_match *ret_match)
+{
+    if (queue->limit > 0 && queue->held_count >= (size_t)queue->limit)
+        return false;
+    struct task *task = find_task(queue);
+    if (task == NULL)
+        return false;
+    struct poll *poll = type_best_poll(&queue->any, type_best_poll(task->type, NULL));
+    ASSERT(poll != NULL);
+    *ret_match = (struct task_queue_match){.task = task->id,
+                                           .session = poll->session->id,
+                                           .correlation_id = poll->correlation_id,
+                                           .standing = poll->slots > 0};
+    poll->served = ++queue->turn;
+    poll->polled_us = now_us;
+    task_stop_waiting(queue, task);
+    task_hold(queue, task, poll->session);
+    if (poll->slots == 0)
+        poll_remove(queue, poll);
+    rate_add(&queue->matches, now_us);
+    return true;
+}
+
+static void remove_polls(struct task_queue *queue, struct session *session)
+{
+    struct poll *poll, *next;
+    DL_FOREACH_SAFE (queue->polls, poll, next) {
+        if (poll->session == session)
+            poll_remove(queue, poll);
+    }
+}
+
+size_t task_queue_session_remove(struct task_queue *queue, uint64_t session_id,
+                                 void (*on_task)(void *context, uint64_t task), void *context)
+{
+    struct session *session = session_find(queue, session_id);
+    if (session == NULL)
+        return 0;
+    remove_polls(queue, session);
+    size_t count = session->held_count;
+    struct task *task, *next;
+    DL_FOREACH_SAFE (session->held, task, next) {
+        on_task(context, task->id);
+        task_free(queue, task);
+    }
+    queue->held_count -= count;
+    session->held_count = 0;
+    session_release(queue, session);
+    return count;
+}
+
+void task_queue_session_replace(struct task_queue *queue, uint64_t session_id,
+                                uint64_t successor_id)
+{
+    struct session *session = session_find(queue, session_id);
+    if (session == NULL)
+        return;
+    remove_polls(queue, session);
+    if (session->held_count > 0) {
+        struct session *successor = session_get(queue, successor_id);
+        struct task *task;
+        DL_FOREACH (session->held, task)
+            task->session = successor;
+        DL_CONCAT(successor->held, session->held);
+        successor->held_count += session->held_count;
+        session->held_count = 0;
+        session_held_changed(successor);
+    }
+    session_release(queue, session);
+}
+
+static int64_t oldest_us(const struct task_queue *queue)
+{
+    int64_t oldest = INT64_MAX;
+    struct type *type;
+    DL_FOREACH (queue->waiting_types, type) {
+        for (int i = 0; i < TASK_QUEUE_PRIORITIES; i++) {
+            struct task_age *age = task_heap_first(&type->waiting[i]);
+            if (age != NULL && age->since_us < oldest)
+                oldest = age->since_us;
+        }
+    }
+    return oldest;
+}
+
+void task_queue_stats_get(const struct task_queue *queue, int64_t now_us,
+                          struct task_queue_stats *ret_stats)
+{
+    *ret_stats = (struct task_queue_stats){
+        .oldest_us = oldest_us(queue),
+        .in_flight = queue->held_count,
+        .offered_total = queue->sequence,
+        .matched_total = queue->turn,
+        .offer_rate = rate_get(&queue->offers, now_us),
+        .match_rate = rate_get(&queue->matches, now_us),
+        .polls = queue->poll_count,
+        .limit = queue->limit,
+    };
+    for (int i = 0; i < TASK_QUEUE_PRIORITIES; i++) {
+        ret_stats->backlog_by_priority[i] = queue->waiting_count[i];
+        ret_stats->backlog += queue->waiting_count[i];
+    }
+}
+
+void task_queue_each_poll(const struct task_queue *queue,
+                          void (*on_poll)(void *context, const struct task_queue_poll_info *info),
+                          void *context)
+{
+    struct poll *poll;
+    DL_FOREACH (queue->polls, poll) {
+        struct task_queue_poll_info info = {
+            .session = poll->session->id,
+            .correlation_id = poll->correlation_id,
+            .slots = poll->slots,
+            .held = (int32_t)poll->session->held_count,
+            .types = poll->types,
+            .type_count = poll->type_count,
+            .polled_us = poll->polled_us,
+        };
+        on_poll(context, &info);
+    }
+}
+
+bool task_queue_is_idle(const struct task_queue *queue)
+{
+    return queue->tasks == NULL && queue->polls == NULL && queue->limit == 0;
+}
