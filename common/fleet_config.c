@@ -304,11 +304,14 @@ static int finish_engine(struct loader *loader)
 
 /* Checks over several keys */
 
+/* The index-th group in the file; the root when the groups are the defaults. */
 static const struct yaml_node *group_node(const struct loader *loader, size_t index)
 {
     const struct yaml_node *groups = yaml_get(loader->root, "groups");
-    const struct yaml_node *node = groups != NULL ? groups->first : loader->root;
-    for (size_t i = 0; groups != NULL && i < index; i++)
+    if (groups == NULL || groups->is_null)
+        return loader->root;
+    const struct yaml_node *node = groups->first;
+    while (index-- > 0)
         node = node->next;
     return node;
 }

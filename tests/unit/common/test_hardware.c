@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test_hardware: GPUs and quotas as the system's files tell of them, read from a made-up root. */
+#include "tests/test.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/hardware.h"
+
+static char root[] = "/tmp/argosy-hardware-XXXXXX";
+
+static void write_file(const char *path, const char *text)
+{
+    char full[512];
+    snprintf(full, sizeof full, "%s%s", root, path);
+    for (char *at = full + strlen(root) + 1; *at != '\0'; at++) {
+        if (*at == '/') {
+            *at = '\0';
+            mkdir(full, 0700);
+            *at = '/';
+        }
+    }
+    FILE *file = fopen(full, "w");
+    assert_non_null(file);
+    fputs(text, file);
+    fclose(file);
+}
+
+static int make_root(void **state)
+{
+    (void)state;
+    strcpy(root + strlen(root) - 6, "XXXXXX");
+    return mkdtemp(root) != NULL ? 0 : -1;
+}
+
+static int remove_root(void **state)
+{
+    (void)state;
+    char command[128];
+    snprintf(command, sizeof command, "rm -rf %s", root);
+    return system(command);
+}
+
+static void reads_the_driver(void **state)
+{
+    (void)state;
+    write_file("/proc/driver/nvidia/gpus/0000:AF:00.0/information",
+               "Model: \t\t NVIDIA H100 80GB HBM3\nIRQ:   \t\t 18\nGPU UUID: \t "
+               "GPU-11111111-2222-3333-4444-555555555555\nDevice Minor: \t 1\n");
+    write_file("/proc/driver/nvidia/gpus/0000:3b:00.0/information",
+               "Model: \t\t NVIDIA A100\nGPU UUID: \t GPU-?\?\?-?\?\?-?\?\?\n"
+               "Device Minor: \t 0\n");
+    /* a third one that this container was not given */
+    write_file("/proc/driver/nvidia/gpus/0000:d8:00.0/information",
+               "Model: \t\t NVIDIA A100\nDevice Minor: \t 2\n");
+    write_file("/dev/nvidia0", "");
+    write_file("/dev/nvidia1", "");
+    write_file("/dev/nvidiactl", "");
+    struct hardware hardware;
+    hardware_detect(root, &hardware);
+    assert_int_equal(hardware.gpu_count, 2);
+    assert_string_equal(hardware.gpus[0].bus_id, "0000:3b:00.0");
+    assert_string_equal(hardware.gpus[0].uuid, "");
+    assert_int_equal(hardware.gpus[0].minor, 0);
+    assert_string_equal(hardware.gpus[1].bus_id, "0000:af:00.0");
+    assert_string_equal(hardware.gpus[1].uuid, "GPU-11111111-2222-3333-4444-555555555555");
+    assert_string_equal(hardware.gpus[1].model, "NVIDIA H100 80GB HBM3");
+}
+
+static void counts_device_files_where_the_driver_is_hidden(void **state)
+{
+    (void)state;
+    write_file("/dev/nvidia3", "");
+    struct hardware hardware;
+    hardware_detect(root, &hardware);
+    assert_int_equal(hardware.gpu_count, 1);
+    assert_int_equal(hardware.gpus[0].minor, 3);
+    assert_string_equal(hardware.gpus[0].bus_id, "");
+}
+
+static void quota_lowers_the_processors(void **state)
+{
+    (void)state;
+    struct hardware hardware;
+    hardware_detect(root, &hardware);
+    int all = hardware.cpus;
+    assert_true(all >= 1);
+    assert_int_equal(hardware.gpu_count, 0);
+    write_file("/sys/fs/cgroup/cpu.max", "50000 100000\n");
+    hardware_detect(root, &hardware);
+    assert_int_equal(hardware.cpus, 1);
+    write_file("/sys/fs/cgroup/cpu.max", "max 100000\n");
+    hardware_detect(root, &hardware);
+    assert_int_equal(hardware.cpus, all);
+}
+
+static void worker_count_is_bounded(void **state)
+{
+    (void)state;
+    assert_int_equal(hardware_cpu_workers(&(struct hardware){.cpus = 1}), 2);
+    assert_int_equal(hardware_cpu_workers(&(struct hardware){.cpus = 10}), 5);
+    assert_int_equal(hardware_cpu_workers(&(struct hardware){.cpus = 256}), 16);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(reads_the_driver, make_root, remove_root),
+        cmocka_unit_test_setup_teardown(counts_device_files_where_the_driver_is_hidden, make_root,
+                                        remove_root),
+        cmocka_unit_test_setup_teardown(quota_lowers_the_processors, make_root, remove_root),
+        cmocka_unit_test(worker_count_is_bounded),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
