@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Vectors of floats for the files of cpu/ that are compiled once per instruction set (isa.h): GCC
+ * vector extensions, which gcc and clang both turn into the registers that the set has. All
+ * arithmetic is written on whole vectors; the last, partial vector of a row is loaded with zeros
+ * behind it. Private to those files.
+ */
+#ifndef KERNELS_CPU_SIMD_H
+#define KERNELS_CPU_SIMD_H
+
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+/* VEC_BYTES is 64 (AVX-512), 32 (AVX2) or 16 (plain): given by the build with the set's flags. */
+#define VEC_LANES (VEC_BYTES / 4)
+
+typedef float vec __attribute__((vector_size(VEC_BYTES)));
+typedef int32_t ivec __attribute__((vector_size(VEC_BYTES)));
+/* The same at any address that a float may have. */
+typedef float vec_unaligned __attribute__((vector_size(VEC_BYTES), aligned(4), may_alias));
+
+#define ALWAYS_INLINE inline __attribute__((always_inline))
+
+static ALWAYS_INLINE vec vec_load(const float *from)
+{
+    return *(const vec_unaligned *)from;
+}
+
+static ALWAYS_INLINE void vec_store(float *to, vec v)
+{
+    *(vec_unaligned *)to = v;
+}
+
+/* s in every lane. Subtracting zero keeps the sign of a zero, so this is a bare broadcast. */
+static ALWAYS_INLINE vec vec_splat(float s)
+{
+    return s - (vec){0};
+}
+
+/* Lanes i, i+1, ... of a row of `width` floats, those beyond its end `fill`. */
+static ALWAYS_INLINE vec vec_at(const float *row, uint32_t i, uint32_t width, float fill)
+{
+    if (i + VEC_LANES <= width)
+        return vec_load(row + i);
+    vec v = vec_splat(fill);
+    memcpy(&v, row + i, (width - i) * sizeof(float));
+    return v;
+}
+
+/* Stores them, those beyond the row's end dropped. */
+static ALWAYS_INLINE void vec_put(float *row, uint32_t i, uint32_t width, vec v)
+{
+    if (i + VEC_LANES <= width)
+        vec_store(row + i, v);
+    else
+        memcpy(row + i, &v, (width - i) * sizeof(float));
+}
+
+/* mask has all bits of a lane set where it is true: what a comparison gives. */
+static ALWAYS_INLINE vec vec_select(ivec mask, vec yes, vec no)
+{
+    return (vec)(((ivec)yes & mask) | ((ivec)no & ~mask));
+}
+
+/* Lane by lane the larger, NaN wherever one of the two is. */
+static ALWAYS_INLINE vec vec_max(vec a, vec b)
+{
+    return vec_select((a > b) | (a != a), a, b);
+}
+
+/* Sum of the lanes, by halves: always in the same order. */
+static ALWAYS_INLINE float vec_sum(vec v)
+{
+    float lanes[VEC_LANES];
+
+    memcpy(lanes, &v, sizeof(lanes));
+    for (uint32_t half = VEC_LANES / 2; half > 0; half /= 2)
+        for (uint32_t i = 0; i < half; i++)
+            lanes[i] += lanes[i + half];
+    return lanes[0];
+}
+
+static ALWAYS_INLINE float vec_largest(vec v)
+{
+    float largest = v[0];
+
+    for (uint32_t i = 1; i < VEC_LANES; i++)
+        largest = largest > v[i] || largest != largest ? largest : v[i];
+    return largest;
+}
+
+/*
+ * e^x, relative error below 2e-7 for x in [-87, 88]; 0 below -87, NaN for NaN; x above 88 is the
+ * caller's to avoid. x = n ln 2 + r with |r| <= ln(2)/2, e^x = 2^n e^r, and e^r by the minimax
+ * polynomial 1 + r + r² (c0 + ... + c4 r⁴), error 3.1e-9. Adding 1.5 * 2^23 rounds to an integer
+ * that then stands in the low bits.
+ */
+static ALWAYS_INLINE vec vec_exp(vec x)
+{
+    const vec magic = vec_splat(12582912.0f);
+    vec shifted = x * 1.44269504f + magic;
+    vec n = shifted - magic;
+    /* ln 2 in two parts: the first has few enough bits for n times it to be exact. */
+    vec r = (x - n * 0.693145752f) - n * 1.42860677e-6f;
+    vec p = vec_splat(0.001381453825f);
+    p = p * r + 0.008368745446f;
+    p = p * r + 0.04166838899f;
+    p = p * r + 0.1666652113f;
+    p = p * r + 0.49999994f;
+    p = p * r * r + r + 1.0f;
+    vec scale = (vec)(((ivec)shifted + 127) << 23);
+    return vec_select(x < -87.0f, (vec){0}, p * scale);
+}
+
+/*
+ * GELU with erf: z Φ(z), Φ(z) = 1 - q for z >= 0 and q for z < 0, where q = erfc(|z|/√2)/2 =
+ * exp(-z²/2) P(t), t = 1/(1 + 0.3|z|). P: minimax of degree 8 without constant term, relative
+ * error 1.5e-7 over |z| <= 14; beyond |z| = 13.2 the exponential is 0. Absolute error of the whole
+ * below 3e-7 * max(1, |z|).
+ */
+static ALWAYS_INLINE vec vec_gelu(vec z)
+{
+    vec a = vec_select(z < 0.0f, -z, z);
+    vec t = 1.0f / (1.0f + 0.3f * a);
+    vec p = vec_splat(0.03567487746f);
+    p = p * t - 0.1572034955f;
+    p = p * t + 0.2063542008f;
+    p = p * t - 0.05368424580f;
+    p = p * t + 0.1285619287f;
+    p = p * t + 0.09991341084f;
+    p = p * t + 0.1207539663f;
+    p = p * t + 0.1196293011f;
+    vec q = p * t * vec_exp(-0.5f * z * z);
+    return z * vec_select(z < 0.0f, q, 1.0f - q);
+}
+
+#endif

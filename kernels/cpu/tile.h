@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The register tile that both products of the CPU device (gemm.c, attention.c) are made of:
+ *   y[r][c] = start[r][c] + Σ_k x[r][k] panel[k][c].
+ *
+ * A tile is up to TILE_ROWS rows by TILE_VECS vectors of sums. For each k one vector row of the
+ * panel is loaded and multiplied by each x row's element: rows * vecs fused multiply-adds for
+ * rows + vecs loads. With AVX-512 that is 24 sums in registers, enough to keep two multiply-add
+ * units busy over their latency.
+ *
+ * Each result is ((start + x0 p0) + x1 p1) + ... in this order, one fused multiply-add after the
+ * other, whatever the shape of the tile: rows do not depend on their neighbours, bit for bit.
+ */
+#ifndef KERNELS_CPU_TILE_H
+#define KERNELS_CPU_TILE_H
+
+#include "kernels/cpu/simd.h"
+
+#define TILE_ROWS 6u
+#if VEC_BYTES == 64
+#define TILE_VECS 4u
+#else
+#define TILE_VECS 2u
+#endif
+
+/* Operands with their row strides; start_stride 0 gives every row the same start. Columns are
+ * computed in whole vectors: panel, start and y rows have room for them. */
+struct tile {
+    const float *x;
+    size_t x_stride;
+    const float *panel;
+    size_t panel_stride;
+    const float *start;
+    size_t start_stride;
+    float *y;
+    size_t y_stride;
+    uint32_t depth;
+};
+
+/* rows and vecs are constants at every call, so that the sums live in registers. */
+static ALWAYS_INLINE void tile_multiply(const struct tile *tile, uint32_t rows, uint32_t vecs)
+{
+    const float *panel = tile->panel;
+    vec sums[TILE_ROWS][TILE_VECS];
+
+    for (uint32_t r = 0; r < rows; r++)
+        for (uint32_t v = 0; v < vecs; v++)
+            sums[r][v] = vec_load(tile->start + r * tile->start_stride + v * VEC_LANES);
+    for (uint32_t k = 0; k < tile->depth; k++, panel += tile->panel_stride) {
+        vec p[TILE_VECS];
+        for (uint32_t v = 0; v < vecs; v++)
+            p[v] = vec_load(panel + v * VEC_LANES);
+        for (uint32_t r = 0; r < rows; r++) {
+            vec element = vec_splat(tile->x[r * tile->x_stride + k]);
+            for (uint32_t v = 0; v < vecs; v++)
+                sums[r][v] += element * p[v];
+        }
+    }
+    for (uint32_t r = 0; r < rows; r++)
+        for (uint32_t v = 0; v < vecs; v++)
+            vec_store(tile->y + r * tile->y_stride + v * VEC_LANES, sums[r][v]);
+}
+
+static ALWAYS_INLINE void tile_run(const struct tile *tile, uint32_t rows, uint32_t vecs)
+{
+    switch (rows) {
+    case 6:
+        tile_multiply(tile, 6, vecs);
+        break;
+    case 5:
+        tile_multiply(tile, 5, vecs);
+        break;
+    case 4:
+        tile_multiply(tile, 4, vecs);
+        break;
+    case 3:
+        tile_multiply(tile, 3, vecs);
+        break;
+    case 2:
+        tile_multiply(tile, 2, vecs);
+        break;
+    default:
+        tile_multiply(tile, 1, vecs);
+        break;
+    }
+}
+
+/* rows x vecs, any number of each, tile by tile. */
+static inline void tiles_run(struct tile tile, uint32_t rows, uint32_t vecs)
+{
+    struct tile part = tile;
+
+    for (uint32_t r = 0; r < rows; r += TILE_ROWS) {
+        uint32_t rows_here = rows - r < TILE_ROWS ? rows - r : TILE_ROWS;
+        part.x = tile.x + r * tile.x_stride;
+        for (uint32_t v = 0; v < vecs;) {
+            part.panel = tile.panel + v * VEC_LANES;
+            part.start = tile.start + r * tile.start_stride + v * VEC_LANES;
+            part.y = tile.y + r * tile.y_stride + v * VEC_LANES;
+            if (vecs - v >= TILE_VECS) {
+                tile_run(&part, rows_here, TILE_VECS);
+                v += TILE_VECS;
+            } else if (vecs - v >= 2) {
+                tile_run(&part, rows_here, 2);
+                v += 2;
+            } else {
+                tile_run(&part, rows_here, 1);
+                v += 1;
+            }
+        }
+    }
+}
+
+#endif

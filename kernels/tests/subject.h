@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The device that a test program tries, named by its first argument: reference, cpu_<instruction
+ * set>[_<threads>], cuda_fp32, cuda_fp16, cuda_fp32_own, cuda_fp16_own. A device that this build or
+ * this machine does not have is "not supported": the program says so and exits with 77.
+ */
+#ifndef KERNELS_TESTS_SUBJECT_H
+#define KERNELS_TESTS_SUBJECT_H
+
+#include "kernels/tests/matrix.h"
+
+/* Opens the device with a stream, or exits. */
+struct bench subject_open(const char *name);
+/* Its truth. */
+struct bench reference_open(void);
+void bench_close(struct bench *bench);
+
+#endif
