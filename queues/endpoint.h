@@ -113,6 +113,12 @@ int endpoint_reply(struct endpoint *endpoint, uint64_t session, uint64_t correla
 int endpoint_reply_bytes(struct endpoint *endpoint, uint64_t session, uint64_t correlation_id,
                          bool more, const uint8_t *body, size_t size, struct error *err);
 
+/* Queues an error whose ErrorReply is encoded already (the engine encodes replies long before they
+ * may leave); ends the request. Errors as endpoint_reply_bytes. */
+int endpoint_reply_error_bytes(struct endpoint *endpoint, uint64_t session, uint64_t correlation_id,
+                               int grpc_status, const uint8_t *body, size_t size,
+                               struct error *err);
+
 /* Queues an error, which ends the request: reason->code becomes the gRPC status, reason->text the
  * message; detail is one of api/proto/error_detail.proto, or NULL. Cannot fail: what does not fit
  * is left out. */
