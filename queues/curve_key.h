@@ -34,9 +34,12 @@ int curve_key_write(const struct curve_key *key, const char *path, struct error 
 /* ERR_NOT_FOUND, ERR_PERMISSION (a secret that others may read), ERR_CONFIG with file and line. */
 int curve_key_read(const char *path, struct curve_key *ret_key, struct error *err);
 
-/* The public keys of all files in folder: an array of count that the caller frees. Errors as above;
- * one bad file fails the whole. */
-int curve_key_read_folder(const char *folder, char (**ret_keys)[CURVE_KEY_TEXT_SIZE],
-                          size_t *ret_count, struct error *err);
+/* The same, and ERR_CONFIG when the file holds no secret key. */
+int curve_key_read_pair(const char *path, struct curve_key *ret_key, struct error *err);
+
+/* Is public_key in one of the files of folder? Files that cannot be read authorize nobody.
+ * ERR_CONFIG when the folder cannot be read. */
+int curve_key_is_authorized(const char *folder, const char *public_key, bool *ret_authorized,
+                            struct error *err);
 
 #endif

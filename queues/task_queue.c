@@ -14,10 +14,10 @@
 
 #include "common/assert.h"
 #include "common/hash.h"
-#include "queues/task_heap.h"
+#include "queues/min_heap.h"
 
 struct task {
-    struct task_age age; /* first: the heap's view of the task */
+    struct heap_node age; /* first: the heap's view of the task; key is since_us */
     uint64_t id;
     int priority; /* index from 0 */
     /* links: one of the two */
@@ -29,7 +29,7 @@ struct task {
 
 struct type {
     char *name; /* NULL: `any` */
-    struct task_heap waiting[TASK_QUEUE_PRIORITIES];
+    struct min_heap waiting[TASK_QUEUE_PRIORITIES];
     size_t waiting_count;
     struct registration *registrations;
     size_t free_polls;
@@ -139,7 +139,7 @@ static struct type *type_get(struct task_queue *queue, const char *name)
 static void type_free(struct type *type)
 {
     for (int i = 0; i < TASK_QUEUE_PRIORITIES; i++)
-        task_heap_fini(&type->waiting[i]);
+        min_heap_fini(&type->waiting[i]);
     free(type->name);
     free(type);
 }
@@ -156,7 +156,7 @@ static void type_release(struct task_queue *queue, struct type *type)
 static struct task *type_first(const struct type *type)
 {
     for (int i = 0; i < TASK_QUEUE_PRIORITIES; i++) {
-        struct task_age *age = task_heap_first(&type->waiting[i]);
+        struct heap_node *age = min_heap_first(&type->waiting[i]);
         if (age != NULL)
             return (struct task *)age;
     }
@@ -305,7 +305,7 @@ static void task_free(struct task_queue *queue, struct task *task)
 static void task_wait(struct task_queue *queue, struct task *task, struct type *type)
 {
     task->type = type;
-    task_heap_add(&type->waiting[task->priority], &task->age);
+    min_heap_add(&type->waiting[task->priority], &task->age);
     if (type->waiting_count++ == 0)
         DL_APPEND(queue->waiting_types, type);
     queue->waiting_count[task->priority]++;
@@ -314,7 +314,7 @@ static void task_wait(struct task_queue *queue, struct task *task, struct type *
 static void task_stop_waiting(struct task_queue *queue, struct task *task)
 {
     struct type *type = task->type;
-    task_heap_remove(&type->waiting[task->priority], &task->age);
+    min_heap_remove(&type->waiting[task->priority], &task->age);
     if (--type->waiting_count == 0)
         DL_DELETE(queue->waiting_types, type);
     queue->waiting_count[task->priority]--;
@@ -400,7 +400,7 @@ void task_queue_offer(struct task_queue *queue, uint64_t id, const char *type, i
     ASSERT(task_find(queue, id) == NULL);
     struct task *task = task_create(queue, id);
     task->priority = priority_index(priority);
-    task->age = (struct task_age){.since_us = since_us, .sequence = ++queue->sequence};
+    task->age = (struct heap_node){.key = since_us, .sequence = ++queue->sequence};
     task_wait(queue, task, type_get(queue, type));
     rate_add(&queue->offers, now_us);
 }
@@ -501,7 +501,7 @@ static struct task *find_task(const struct task_queue *queue)
             continue;
         struct task *task = type_first(type);
         if (best == NULL || task->priority < best->priority ||
-            (task->priority == best->priority && task_age_is_older(&task->age, &best->age)))
+            (task->priority == best->priority && heap_node_is_before(&task->age, &best->age)))
             best = task;
     }
     return best;
@@ -584,9 +584,9 @@ static int64_t oldest_us(const struct task_queue *queue)
     struct type *type;
     DL_FOREACH (queue->waiting_types, type) {
         for (int i = 0; i < TASK_QUEUE_PRIORITIES; i++) {
-            struct task_age *age = task_heap_first(&type->waiting[i]);
-            if (age != NULL && age->since_us < oldest)
-                oldest = age->since_us;
+            struct heap_node *age = min_heap_first(&type->waiting[i]);
+            if (age != NULL && age->key < oldest)
+                oldest = age->key;
         }
     }
     return oldest;
