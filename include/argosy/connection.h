@@ -16,6 +16,9 @@ struct argosy_connection_options {
     const char *name_space;
     /* How histories name this process; NULL: "pid@host". */
     const char *identity;
+    /* What a supervisor named this process start and its node; NULL: random, the host's name. */
+    const char *instance_id;
+    const char *node;
     /* CURVE key files for tcp: the engine's public key, and this program's own key pair. Both or
      * neither; NULL: $ARGOSY_SERVER_KEY_FILE, $ARGOSY_CLIENT_KEY_FILE, else none. */
     const char *server_key_file;

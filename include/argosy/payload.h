@@ -79,12 +79,12 @@ ARGOSY_API int argosy_payload_get_integer(const struct argosy_payload *payload, 
 ARGOSY_API int argosy_payload_get_number(const struct argosy_payload *payload, double *ret_value,
                                          struct argosy_error *err);
 
-/* Reads a JSON payload by a format of json_unpack (jansson's manual, "Parsing and Validating
- * Values"): argosy_payload_unpack(payload, arena, err, "{s:s, s?:i}", "text", &text, "n", &n).
- * Strings live in arena. ARGOSY_ERR_INVALID names what does not fit. */
-ARGOSY_API int argosy_payload_unpack(const struct argosy_payload *payload,
-                                     struct argosy_arena *arena, struct argosy_error *err,
-                                     const char *format, ...);
+/* The member called key of the JSON object that payload holds, as a JSON payload of its own in
+ * arena; absent when there is none. ARGOSY_ERR_INVALID when payload holds no object. */
+ARGOSY_API int argosy_payload_get_member(const struct argosy_payload *payload, const char *key,
+                                         struct argosy_arena *arena,
+                                         struct argosy_payload *ret_member,
+                                         struct argosy_error *err);
 
 /* 0 when a payload that says it is JSON is one JSON value; ARGOSY_ERR_INVALID names line and
  * column. Other encodings are not looked into. */

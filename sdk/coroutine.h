@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * coroutine: a function on a stack of its own that can stop in the middle and go on later.
+ *
+ * coroutine_resume runs it until it yields or returns; coroutine_yield goes back to whoever resumed
+ * it. Destroying a coroutine that has not returned drops it: its stack is not unwound. Stacks come
+ * from a pool that keeps used ones, so that beginning a run costs no system call; each has a guard
+ * page below it, so that an overflow ends the process instead of corrupting another run.
+ *
+ * The switch saves what the ABI says a callee must save and nothing else (x86-64, aarch64; ucontext
+ * elsewhere, whose signal mask calls cost two system calls per switch). Address and thread
+ * sanitizers are told of every switch.
+ *
+ * Threading: a pool and its coroutines belong to one thread.
+ */
+#ifndef ARGOSY_SDK_COROUTINE_H
+#define ARGOSY_SDK_COROUTINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "common/error.h"
+
+struct coroutine;
+struct coroutine_pool;
+
+typedef void coroutine_fn(void *argument);
+
+/* A pool of stacks of stack_size bytes (whole pages) that keeps at most kept_max unused ones. NULL
+ * when memory is exhausted. */
+struct coroutine_pool *coroutine_pool_create(size_t stack_size, size_t kept_max);
+
+/* All its coroutines must be destroyed. NULL is fine. */
+void coroutine_pool_destroy(struct coroutine_pool *pool);
+
+/* A coroutine that will run function(argument) when first resumed. ERR_MEMORY. */
+int coroutine_create(struct coroutine_pool *pool, coroutine_fn *function, void *argument,
+                     struct coroutine **ret_coroutine, struct error *err);
+
+/* Runs it until it yields or returns. It must not have returned, nor be running. */
+void coroutine_resume(struct coroutine *coroutine);
+
+/* From inside the running coroutine: back to coroutine_resume. */
+void coroutine_yield(struct coroutine *coroutine);
+
+bool coroutine_is_done(const struct coroutine *coroutine);
+
+/* Not while it runs. NULL is fine. */
+void coroutine_destroy(struct coroutine *coroutine);
+
+#endif
