@@ -207,9 +207,8 @@ static void activity_cancel(struct argosy_future *future)
     if (future->cancellation_type != ARGOSY_CANCEL_ABANDON &&
         future->machine.state == ACTIVITY_SCHEDULED) {
         state_move(&future->machine, ACTIVITY_CANCEL_MADE);
-        Api__Command *message =
-            run_command_add(run, &future->cancel, &cancel_ops, future,
-                            COMMAND_TYPE_REQUEST_CANCEL_ACTIVITY_TASK);
+        Api__Command *message = run_command_add(run, &future->cancel, &cancel_ops, future,
+                                                COMMAND_TYPE_REQUEST_CANCEL_ACTIVITY_TASK);
         if (message != NULL) {
             Api__RequestCancelActivityTaskCommandAttributes *request =
                 arena_alloc(run->task_arena, sizeof *request);
@@ -313,8 +312,8 @@ struct argosy_future *argosy_activity_start(struct argosy_workflow *run,
     }
     future->type = arena_strdup(&run->arena.arena, options->type);
     run_check_memory(run, future->type);
-    future->id = options->id == NULL ? default_id(run)
-                                     : arena_strdup(&run->arena.arena, options->id);
+    future->id =
+        options->id == NULL ? default_id(run) : arena_strdup(&run->arena.arena, options->id);
     run_check_memory(run, future->id);
     future->cancellation_type = options->cancellation_type;
     future_begin(future);
@@ -381,8 +380,7 @@ static Api__Failure *wrap_failure(const struct argosy_future *future, const char
 }
 
 static int resolve_failed(struct argosy_future *future, int code, const char *message,
-                          const Api__Failure *cause, Api__RetryState retry_state,
-                          struct error *err)
+                          const Api__Failure *cause, Api__RetryState retry_state, struct error *err)
 {
     if (future->is_ready)
         return 0;

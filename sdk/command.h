@@ -22,7 +22,7 @@ struct argosy_workflow;
 struct command;
 
 struct command_ops {
-    const char *name;         /* "ScheduleActivityTask" */
+    const char *name;          /* "ScheduleActivityTask" */
     Api__EventType event_type; /* what history shows for it */
     /* Whether event, which is of event_type, is this command's. */
     bool (*matches)(const struct command *command, const Api__HistoryEvent *event);

@@ -62,8 +62,8 @@ void context_init(struct context *context, void *stack, size_t size, void (*entr
     *--top = 0;                          /* rbx */
     *--top = (uint64_t)(uintptr_t)entry; /* r12 */
     *--top = (uint64_t)(uintptr_t)argument;
-    *--top = 0; /* r14 */
-    *--top = 0; /* r15 */
+    *--top = 0;                        /* r14 */
+    *--top = 0;                        /* r15 */
     *--top = UINT64_C(0x037f00001f80); /* default x87 and SSE control words */
     context->stack_pointer = top;
 }
@@ -144,8 +144,7 @@ void context_switch(struct context *from, struct context *to)
 static void begin(unsigned entry_high, unsigned entry_low, unsigned argument_high,
                   unsigned argument_low)
 {
-    void (*entry)(void *) =
-        (void (*)(void *))(uintptr_t)((uint64_t)entry_high << 32 | entry_low);
+    void (*entry)(void *) = (void (*)(void *))(uintptr_t)((uint64_t)entry_high << 32 | entry_low);
     entry((void *)(uintptr_t)((uint64_t)argument_high << 32 | argument_low));
 }
 

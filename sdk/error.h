@@ -2,8 +2,8 @@
 /*
  * error: the public struct argosy_error and the project's struct error are one thing.
  *
- * The public struct begins with the project's (asserted in error.c), so that a public function hands
- * its caller's struct down to common/ and queues/ without copying. Codes have equal numbers.
+ * The public struct begins with the project's (asserted in error.c), so that a public function
+ * hands its caller's struct down to common/ and queues/ without copying. Codes have equal numbers.
  */
 #ifndef ARGOSY_SDK_ERROR_H
 #define ARGOSY_SDK_ERROR_H

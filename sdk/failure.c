@@ -133,7 +133,7 @@ static const Api__ActivityFailureInfo *activity_info(const struct argosy_failure
 {
     const Api__Failure *message = failure_message(failure);
     return argosy_failure_kind(failure) == ARGOSY_FAILURE_ACTIVITY ? message->activity_failure_info
-                                                                    : NULL;
+                                                                   : NULL;
 }
 
 const char *argosy_failure_message(const struct argosy_failure *failure)

@@ -16,7 +16,9 @@
 
 #define KNOWN_ENTRY(name, text)                                                                    \
     static Api__Payload__MetadataEntry name##_entry = {                                            \
-        PROTOBUF_C_MESSAGE_INIT(&api__payload__metadata_entry__descriptor), ENCODING_KEY, 1,       \
+        PROTOBUF_C_MESSAGE_INIT(&api__payload__metadata_entry__descriptor),                        \
+        ENCODING_KEY,                                                                              \
+        1,                                                                                         \
         {sizeof(text) - 1, (uint8_t *)(text)}};
 KNOWN_ENCODINGS(KNOWN_ENTRY)
 #undef KNOWN_ENTRY
@@ -72,8 +74,9 @@ bool payload_view(const Api__Payload *message, struct arena *arena,
 {
     struct argosy_payload payload = {0};
     if (message != NULL) {
-        payload = (struct argosy_payload){
-            .encoding = ARGOSY_ENCODING_BINARY, .data = message->data.data, .size = message->data.len};
+        payload = (struct argosy_payload){.encoding = ARGOSY_ENCODING_BINARY,
+                                          .data = message->data.data,
+                                          .size = message->data.len};
         if (!metadata_view(message, arena, &payload))
             return false;
     }
@@ -138,8 +141,7 @@ static bool message_fill(const struct argosy_payload *payload, struct arena *are
         arena_alloc(arena, (1 + payload->metadata_count) * sizeof message->metadata[0]);
     if (message->metadata == NULL)
         return false;
-    const char *encoding =
-        payload->encoding == NULL ? ARGOSY_ENCODING_NULL : payload->encoding;
+    const char *encoding = payload->encoding == NULL ? ARGOSY_ENCODING_NULL : payload->encoding;
     message->metadata[message->n_metadata++] = encoding_entry(encoding, arena);
     for (size_t i = 0; i < payload->metadata_count; i++) {
         const struct argosy_metadata *metadata = &payload->metadata[i];
@@ -151,8 +153,8 @@ static bool message_fill(const struct argosy_payload *payload, struct arena *are
             return false;
     }
     message->has_data = payload->encoding != NULL && payload->size > 0;
-    message->data = (ProtobufCBinaryData){message->has_data ? payload->size : 0,
-                                          (uint8_t *)payload->data};
+    message->data =
+        (ProtobufCBinaryData){message->has_data ? payload->size : 0, (uint8_t *)payload->data};
     return true;
 }
 
@@ -235,8 +237,7 @@ struct argosy_payload argosy_payload_json(const char *text)
 
 struct argosy_payload argosy_payload_binary(const void *data, size_t size)
 {
-    return (struct argosy_payload){
-        .encoding = ARGOSY_ENCODING_BINARY, .data = data, .size = size};
+    return (struct argosy_payload){.encoding = ARGOSY_ENCODING_BINARY, .data = data, .size = size};
 }
 
 struct argosy_payload argosy_payload_null(void)

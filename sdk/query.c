@@ -80,8 +80,7 @@ static bool run_handler(struct query_call *call, struct arena *arena,
     return fits;
 }
 
-static const struct query_handler *find_handler(const struct argosy_workflow *run,
-                                                const char *type)
+static const struct query_handler *find_handler(const struct argosy_workflow *run, const char *type)
 {
     struct query_handler *handler;
     LL_FOREACH (run->query_handlers, handler) {
@@ -103,8 +102,7 @@ Api__WorkflowQueryResult *run_query(struct argosy_workflow *run, const Api__Work
     const char *type = query->query_type == NULL ? "" : query->query_type;
     struct query_call call = {.run = run, .handler = find_handler(run, type)};
     if (call.handler == NULL) {
-        result->error_message =
-            arena_printf(arena, "the workflow has no query \"%s\"", type);
+        result->error_message = arena_printf(arena, "the workflow has no query \"%s\"", type);
         return result->error_message == NULL ? NULL : result;
     }
     if (!payloads_view(query->query_args, arena, &call.input))

@@ -43,9 +43,9 @@ static int apply_cancel_requested(struct argosy_workflow *run, const Api__Histor
                                   struct error *err);
 
 #define ROW(type, label, kind, attribute, function)                                                \
-    [EVENT_TYPE_##type] = {                                                                        \
-        label, EVENT_##kind,                                                                       \
-        API__HISTORY_EVENT__ATTRIBUTES_##attribute##_EVENT_ATTRIBUTES, function}
+    [EVENT_TYPE_##type] = {label, EVENT_##kind,                                                    \
+                           API__HISTORY_EVENT__ATTRIBUTES_##attribute##_EVENT_ATTRIBUTES,          \
+                           function}
 
 static const struct event_row event_rows[] = {
     ROW(WORKFLOW_EXECUTION_STARTED, "WorkflowExecutionStarted", BEGIN, WORKFLOW_EXECUTION_STARTED,
@@ -91,8 +91,7 @@ static const struct event_row event_rows[] = {
 static const struct event_row *find_row(const Api__HistoryEvent *event)
 {
     size_t type = (size_t)event->event_type;
-    if (type >= sizeof event_rows / sizeof event_rows[0] ||
-        event_rows[type].class == EVENT_UNKNOWN)
+    if (type >= sizeof event_rows / sizeof event_rows[0] || event_rows[type].class == EVENT_UNKNOWN)
         return NULL;
     return &event_rows[type];
 }
@@ -246,7 +245,8 @@ int run_apply(struct argosy_workflow *run, Api__HistoryEvent *const *events, siz
     run->task_arena = task_arena;
     if (is_task &&
         (count == 0 || events[count - 1]->event_type != EVENT_TYPE_WORKFLOW_TASK_STARTED))
-        return error_set(err, ERR_PROTOCOL, "a workflow task's history does not end with its start");
+        return error_set(err, ERR_PROTOCOL,
+                         "a workflow task's history does not end with its start");
     for (size_t i = 0; i < count; i++) {
         const Api__HistoryEvent *event = events[i];
         const struct event_row *row = find_row(event);

@@ -2,9 +2,9 @@
 /*
  * state_machine: a state and the table of what may follow it.
  *
- * Each kind of command keeps its table beside its code, with the diagram above it. state_move is the
- * only way a state changes. Whether a history makes a legal sequence is input from outside: callers
- * ask state_can_move before they apply an event; state_move asserts.
+ * Each kind of command keeps its table beside its code, with the diagram above it. state_move is
+ * the only way a state changes. Whether a history makes a legal sequence is input from outside:
+ * callers ask state_can_move before they apply an event; state_move asserts.
  */
 #ifndef ARGOSY_SDK_STATE_MACHINE_H
 #define ARGOSY_SDK_STATE_MACHINE_H

@@ -100,8 +100,8 @@ static void timer_cancel(struct argosy_future *future)
         future_end(future);
     } else {
         state_move(&future->machine, TIMER_CANCEL_MADE);
-        Api__Command *message = run_command_add(run, &future->cancel, &cancel_ops, future,
-                                                COMMAND_TYPE_CANCEL_TIMER);
+        Api__Command *message =
+            run_command_add(run, &future->cancel, &cancel_ops, future, COMMAND_TYPE_CANCEL_TIMER);
         if (message != NULL) {
             Api__CancelTimerCommandAttributes *cancel =
                 arena_alloc(run->task_arena, sizeof *cancel);

@@ -65,8 +65,8 @@ void argosy_workflow_log(struct argosy_workflow *run, const char *format, ...)
     if (run->is_replaying || run->config->on_log == NULL)
         return;
     char text[LOG_TEXT_MAX];
-    int head = snprintf(text, sizeof text, "%s/%s: ", run->info.workflow_type,
-                        run->info.workflow_id);
+    int head =
+        snprintf(text, sizeof text, "%s/%s: ", run->info.workflow_type, run->info.workflow_id);
     va_list arguments;
     va_start(arguments, format);
     if (head >= 0 && (size_t)head < sizeof text)

@@ -69,8 +69,9 @@ static int answer_with_fetch(struct work *work, struct workflow_answer *answer, 
 
 static Api__WorkflowTaskFailedCause cause_of(int code)
 {
-    return code == ERR_NONDETERMINISM ? WORKFLOW_TASK_FAILED_CAUSE_NON_DETERMINISTIC_ERROR
-                                      : WORKFLOW_TASK_FAILED_CAUSE_WORKFLOW_WORKER_UNHANDLED_FAILURE;
+    return code == ERR_NONDETERMINISM
+               ? WORKFLOW_TASK_FAILED_CAUSE_NON_DETERMINISTIC_ERROR
+               : WORKFLOW_TASK_FAILED_CAUSE_WORKFLOW_WORKER_UNHANDLED_FAILURE;
 }
 
 /* A failed answer with text; answer_query makes it a good one. */
@@ -251,8 +252,8 @@ int workflow_task_work(struct workflow_runner *runner,
         work.event_count = task->history->n_events;
     }
     if (event_count == 0)
-        work.is_whole = work.event_count > 0 && work.events[0]->event_id == 1 &&
-                        task->next_page_token.len == 0;
+        work.is_whole =
+            work.event_count > 0 && work.events[0]->event_id == 1 && task->next_page_token.len == 0;
     struct workflow_answer answer = {0};
     code = find_run(&work, err);
     if (code < 0)

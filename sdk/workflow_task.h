@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * workflow_task: turns a workflow task into its answer: finds or rebuilds the run, applies the
- * events, answers the queries, collects the commands. It sends and receives nothing itself: worker.c
- * does, and replay.c and the unit tests call the same code without an engine.
+ * events, answers the queries, collects the commands. It sends and receives nothing itself:
+ * worker.c does, and replay.c and the unit tests call the same code without an engine.
  *
  * Threading: one thread at a time per runner.
  */
