@@ -7,17 +7,10 @@
 #ifndef ARGOSY_TESTS_STORE_FIXTURE_H
 #define ARGOSY_TESTS_STORE_FIXTURE_H
 
-/* cmocka.h wants these four before it. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include "api/enums.h"
 #include "common/arena.h"
 #include "engine/store.h"
+#include "tests/test.h"
 
 #define RUNNING   WORKFLOW_EXECUTION_STATUS_RUNNING
 #define COMPLETED WORKFLOW_EXECUTION_STATUS_COMPLETED

@@ -1,13 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What engine/outbox.h promises: order kept, reasons copied, memory reused. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include "engine/outbox.h"
+#include "tests/test.h"
 
 static void keeps_everything_in_order(void **state)
 {

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * server: the shell around the deterministic core: sockets, the store, time.
+ *
+ *      endpoint_wait                                     commit thread
+ *     ─────────────► requests ─► core ─► turn being filled ─submit─► turn being committed
+ *                                  │                                      │ durable
+ *                                  └─► early replies (workflow tasks)     └─► held replies leave
+ *
+ * All requests that are ready go through the core as one batch, into the turn being filled. While
+ * the commit thread makes the turn before it durable (one transaction, one flush), the server goes
+ * on with the next batch; so under load many batches share a commit. Replies leave when their
+ * writes, and all before them, are durable, in order. A commit that fails ends the server: it is
+ * started again and recovers from the store.
+ *
+ * Threading: one thread for all calls but server_open's return; a commit thread and the store's
+ * upkeep thread inside.
+ */
+#ifndef ARGOSY_ENGINE_SERVER_H
+#define ARGOSY_ENGINE_SERVER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/error.h"
+#include "queues/endpoint.h"
+
+/* A bound on the tasks of a queue that run at once over the whole fleet. */
+struct server_queue_limit {
+    const char *task_queue;
+    int32_t max_in_flight;
+};
+
+struct server_config {
+    struct endpoint_config endpoint;
+    const char *store_path; /* NULL: a memory store */
+    int64_t reclaim_us;     /* after a restart sessions may claim their tasks for this long */
+    int64_t commit_hold_us; /* a commit waits this long for a workflow task's answer; 0: never */
+    const struct server_queue_limit *queue_limits;
+    size_t queue_limit_count;
+    int stop_fd; /* server_run returns when it is readable */
+};
+
+struct server;
+
+/* Opens the store, recovers every open run, binds the addresses. Everything in config is borrowed
+ * for the call. ERR_STORAGE, ERR_CORRUPT, ERR_UNSUPPORTED (a newer store), and endpoint_open's. */
+int server_open(const struct server_config *config, struct server **ret_server, struct error *err);
+
+/* Accepts NULL. */
+void server_close(struct server *server);
+
+/* Serves until stop_fd is readable; then what was taken is committed and answered, and 0 returned.
+ * ERR_STORAGE or ERR_CORRUPT: the store failed; nothing that was not durable was told to anyone. */
+int server_run(struct server *server, struct error *err);
+
+/* The address that was bound, as clients connect to it. Borrowed. */
+const char *server_address(const struct server *server, size_t index);
+
+/* Runs that were open when the server started. */
+size_t server_recovered_runs(const struct server *server);
+
+#endif
