@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* command_table: the tree of commands, in the order in which help lists them. */
+#include "cli/command_table.h"
+
+#include "cli/output.h"
+
+#define ARGOSY_VERSION "0.1.0"
+
+static int version(const struct invocation *invocation, struct error *err)
+{
+    if (invocation->json)
+        return output_json(json_pack("{s:s}", "version", ARGOSY_VERSION), err);
+    puts("argosy " ARGOSY_VERSION);
+    return 0;
+}
+
+static const struct command command_workflow = {
+    .name = "workflow",
+    .summary = "start workflows, wait for them, look into them",
+    .arguments = "",
+    .example = "argosy workflow execute --type PrepareAndInferWorkflow --input '\"Hello world\"'",
+};
+
+static const struct command command_task_queue = {
+    .name = "task-queue",
+    .summary = "queues between workflows and workers",
+    .arguments = "",
+    .example = "argosy task-queue describe gpu-queue",
+};
+
+static const struct command command_model = {
+    .name = "model",
+    .summary = "model files on this machine",
+    .arguments = "",
+    .example = "argosy model fetch all-MiniLM-L6-v2",
+};
+
+static const struct command command_config = {
+    .name = "config",
+    .summary = "the fleet's config file",
+    .arguments = "",
+    .example = "argosy config check fleet.yaml",
+};
+
+static const struct command command_version = {
+    .name = "version",
+    .summary = "the program's version",
+    .arguments = "",
+    .example = "argosy version",
+    .options = {{common_options}},
+    .run = version,
+};
+
+const struct command *const command_table[] = {
+    &command_dev,
+    &command_up,
+    &command_demo,
+    &command_workflow,
+    &command_workflow_start,
+    &command_workflow_execute,
+    &command_workflow_result,
+    &command_workflow_describe,
+    &command_workflow_show,
+    &command_workflow_list,
+    &command_workflow_count,
+    &command_workflow_signal,
+    &command_workflow_query,
+    &command_workflow_cancel,
+    &command_workflow_terminate,
+    &command_task_queue,
+    &command_task_queue_describe,
+    &command_topo,
+    &command_model,
+    &command_model_fetch,
+    &command_model_synth,
+    &command_model_list,
+    &command_model_verify,
+    &command_config,
+    &command_config_check,
+    &command_config_show,
+    &command_version,
+    NULL,
+};

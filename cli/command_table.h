@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* command_table: every command's row, each defined in the command_*.c file of its name. */
+#ifndef ARGOSY_CLI_COMMAND_TABLE_H
+#define ARGOSY_CLI_COMMAND_TABLE_H
+
+#include "cli/command.h"
+
+extern const struct command command_dev;
+extern const struct command command_up;
+extern const struct command command_topo;
+extern const struct command command_demo;
+extern const struct command command_workflow_start;
+extern const struct command command_workflow_execute;
+extern const struct command command_workflow_result;
+extern const struct command command_workflow_describe;
+extern const struct command command_workflow_show;
+extern const struct command command_workflow_list;
+extern const struct command command_workflow_count;
+extern const struct command command_workflow_signal;
+extern const struct command command_workflow_query;
+extern const struct command command_workflow_cancel;
+extern const struct command command_workflow_terminate;
+extern const struct command command_task_queue_describe;
+extern const struct command command_model_fetch;
+extern const struct command command_model_synth;
+extern const struct command command_model_list;
+extern const struct command command_model_verify;
+extern const struct command command_config_check;
+extern const struct command command_config_show;
+
+#endif

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* command_task_queue: `argosy task-queue describe`: who polls a queue, and what waits in it. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "cli/command_table.h"
+#include "cli/message_view.h"
+#include "cli/output.h"
+#include "cli/session.h"
+
+static const char *const type_choices[] = {"workflow", "activity", NULL};
+
+static const struct option describe_options[] = {
+    {"task-queue", NULL, 't', OPTION_TEXT, "NAME", "the queue; also as the argument", NULL},
+    {"task-queue-type", NULL, 0, OPTION_CHOICE, "workflow|activity", "one type of tasks (both)",
+     type_choices},
+    {0},
+};
+
+static int queue_fetch(struct session *session, const char *queue, const char *type,
+                       json_t **ret_reply, struct error *err)
+{
+    return session_call(session, "DescribeTaskQueue",
+                        json_pack("{s:{s:s}, s:s, s:b}", "taskQueue", "name", queue,
+                                  "taskQueueType",
+                                  strcmp(type, "workflow") == 0 ? "TASK_QUEUE_TYPE_WORKFLOW"
+                                                                : "TASK_QUEUE_TYPE_ACTIVITY",
+                                  "reportStats", 1),
+                        ret_reply, err);
+}
+
+static int queue_print(const char *type, const json_t *reply, struct error *err)
+{
+    char age[OUTPUT_TIME_SIZE];
+    printf("%s tasks: %" PRId64 " waiting (oldest %s), %" PRId64 " at workers\n", type,
+           view_number(reply, "stats.approximateBacklogCount"),
+           output_duration(view_duration_us(reply, "stats.approximateBacklogAge"), age),
+           view_number(reply, "inFlight"));
+    const json_t *pollers = view_get(reply, "pollers");
+    if (json_array_size(pollers) == 0) {
+        puts("  nobody polls it");
+        return 0;
+    }
+    struct table table;
+    table_init(&table, (const char *const[]){"  POLLER", "LAST SEEN", NULL});
+    size_t index;
+    const json_t *poller;
+    json_array_foreach(pollers, index, poller)
+    {
+        char identity[256], time[OUTPUT_TIME_SIZE];
+        snprintf(identity, sizeof(identity), "  %s", view_text(poller, "identity"));
+        table_add(&table, identity, output_time(view_time_us(poller, "lastAccessTime"), time));
+    }
+    int code = table_print(&table, stdout, err);
+    table_fini(&table);
+    return code;
+}
+
+static int task_queue_describe(const struct invocation *invocation, struct error *err)
+{
+    const struct parsed *parsed = &invocation->parsed;
+    const char *queue = parsed_text(parsed, "task-queue");
+    const char *only = parsed_text(parsed, "task-queue-type");
+    if (queue == NULL && parsed->argument_count > 0)
+        queue = parsed->arguments[0];
+    if (queue == NULL)
+        return command_usage(invocation, "--task-queue is missing");
+    struct session session;
+    int code = session_open(invocation, &session, err);
+    if (code != 0)
+        return code;
+    json_t *both = json_pack("{s:s}", "taskQueue", queue);
+    for (const char *const *type = type_choices; code == 0 && *type != NULL; type++) {
+        if (only != NULL && strcmp(only, *type) != 0)
+            continue;
+        json_t *reply;
+        code = queue_fetch(&session, queue, *type, &reply, err);
+        if (code != 0)
+            break;
+        if (!invocation->json)
+            code = queue_print(*type, reply, err);
+        json_object_set_new(both, *type, reply);
+    }
+    if (code == 0 && invocation->json)
+        code = output_json(both, err);
+    else
+        json_decref(both);
+    session_close(&session);
+    return code;
+}
+
+const struct command command_task_queue_describe = {
+    .name = "task-queue describe",
+    .summary = "what waits in a queue, what is at workers, who polls it",
+    .arguments = "[NAME]",
+    .arguments_max = 1,
+    .example = "argosy task-queue describe gpu-queue\n"
+               "argosy task-queue describe --task-queue cpu-queue --task-queue-type workflow "
+               "--output json",
+    .options = {{describe_options, session_options, common_options}},
+    .run = task_queue_describe,
+};
