@@ -7,15 +7,13 @@
 #include "workflows/text.h"
 
 #include <inttypes.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
 #include <utf8proc.h>
+
+#include "tests/test.h"
 
 #define LINE_SIZE 4096
 

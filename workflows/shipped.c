@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* shipped: see shipped.h. */
+#include "workflows/shipped.h"
+
+#include <stddef.h>
+
+#include "workflows/text_activity.h"
+
+static const struct {
+    const char *type;
+    argosy_workflow_function *function;
+} workflows[] = {
+    {WORKFLOW_PREPARE_AND_INFER, prepare_and_infer},
+    {WORKFLOW_BATCH_EMBED, batch_embed},
+};
+
+static const struct {
+    const char *type;
+    argosy_activity_function *function;
+} activities[] = {
+    {ACTIVITY_VALIDATE_INPUT, validate_input},
+    {ACTIVITY_PREPROCESS, preprocess},
+    {ACTIVITY_PREPROCESS_BATCH, preprocess_batch},
+};
+
+int shipped_register(struct argosy_registry *registry, struct argosy_error *err)
+{
+    int code = 0;
+    for (size_t i = 0; code == 0 && i < sizeof(workflows) / sizeof(workflows[0]); i++)
+        code = argosy_registry_add_workflow(registry, workflows[i].type, workflows[i].function,
+                                            NULL, err);
+    for (size_t i = 0; code == 0 && i < sizeof(activities) / sizeof(activities[0]); i++)
+        code = argosy_registry_add_activity(registry, activities[i].type, activities[i].function,
+                                            NULL, err);
+    return code;
+}

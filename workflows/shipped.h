@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * shipped: the workflows that come with Argosy, by type name, and the activities they call.
+ *
+ *     PrepareAndInferWorkflow   text -> {"input", "label", "score"}       prepare_and_infer.c
+ *         validate_input (cpu-queue) -> preprocess (cpu-queue) -> run_inference (gpu-queue)
+ *     BatchEmbedWorkflow        [text ...] -> [[number ...] ...]          batch_embed.c
+ *         preprocess_batch (cpu-queue) -> compute_embeddings (gpu-queue)
+ *
+ * Inputs and results are JSON payloads. run_inference takes the preprocessed text as a JSON string,
+ * compute_embeddings a JSON list of them; both are registered by GPU workers (worker_gpu/).
+ *
+ * Threading: registration happens before a worker runs; the functions registered have no state.
+ */
+#ifndef ARGOSY_WORKFLOWS_SHIPPED_H
+#define ARGOSY_WORKFLOWS_SHIPPED_H
+
+#include <argosy/registry.h>
+
+#define WORKFLOW_PREPARE_AND_INFER "PrepareAndInferWorkflow"
+#define WORKFLOW_BATCH_EMBED       "BatchEmbedWorkflow"
+
+#define ACTIVITY_VALIDATE_INPUT     "validate_input"
+#define ACTIVITY_PREPROCESS         "preprocess"
+#define ACTIVITY_PREPROCESS_BATCH   "preprocess_batch"
+#define ACTIVITY_RUN_INFERENCE      "run_inference"
+#define ACTIVITY_COMPUTE_EMBEDDINGS "compute_embeddings"
+
+/* Registers the shipped workflows and CPU activities. ARGOSY_ERR_EXISTS when a name is taken. */
+int shipped_register(struct argosy_registry *registry, struct argosy_error *err);
+
+argosy_workflow_function prepare_and_infer;
+argosy_workflow_function batch_embed;
+
+#endif
