@@ -95,7 +95,7 @@ static bool read_gpu(const char *root, const char *entry, struct hardware_gpu *r
     /* A driver that has not woken the GPU yet prints question marks. */
     if (!has_prefix(gpu.uuid, "GPU-") || strchr(gpu.uuid, '?') != NULL)
         gpu.uuid[0] = '\0';
-    snprintf(gpu.bus_id, sizeof gpu.bus_id, "%s", entry);
+    snprintf(gpu.bus_id, sizeof gpu.bus_id, "%.*s", (int)sizeof gpu.bus_id - 1, entry);
     for (char *at = gpu.bus_id; *at != '\0'; at++)
         *at = (char)tolower((unsigned char)*at);
     if (gpu.minor < 0 || !has_device_file(root, gpu.minor))
