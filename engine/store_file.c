@@ -100,7 +100,7 @@ static int configure(sqlite3 *db, struct error *err)
 
 static int check_version(sqlite3 *db, const char *path, int64_t *ret_version, struct error *err)
 {
-    int64_t application_id, version, tables;
+    int64_t application_id = 0, version = 0, tables = 0;
     int code = sqlite_get_int64(db, "PRAGMA application_id", &application_id, err);
     if (code == 0)
         code = sqlite_get_int64(db, "PRAGMA user_version", &version, err);
@@ -151,7 +151,7 @@ static int migrate(sqlite3 *db, int64_t version, struct error *err)
 int store_file_open(const char *path, sqlite3 **ret_db, struct error *err)
 {
     sqlite3 *db = NULL;
-    int64_t version;
+    int64_t version = 0;
     int code = sqlite_open(path, true, &db, err);
     /* The page size can only be set before the first page is written. */
     if (code == 0)
