@@ -268,7 +268,7 @@ static int sqlite_load(struct store *store, int64_t run_key, struct arena *arena
                        struct store_blob **ret_records, size_t *ret_count, struct error *err)
 {
     struct store_sqlite *sqlite = (struct store_sqlite *)store;
-    int64_t seq;
+    int64_t seq = 0;
     int code = get_last_seq(sqlite, run_key, &seq, err);
     struct chain *chain = NULL;
     size_t count = 0;

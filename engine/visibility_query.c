@@ -118,8 +118,8 @@ static int set_status(struct parser *parser, const char *value)
 
 static int parse_condition(struct parser *parser)
 {
-    enum name name;
-    const char *value;
+    enum name name = NAME_COUNT;
+    const char *value = NULL;
     int code = parse_name(parser, &name);
     if (code != 0)
         return code;
