@@ -6,15 +6,13 @@
  * device.c has checked everything that device.h says is checked before an entry of the table is
  * called: pointers are there and aligned, sizes within limits, objects of the same device, the
  * batch loaded, ids inside their tables. An entry only does the work. A backend's object begins
- * with the struct of the same name here; the backend fills nothing but `device` (and info),
- * device.c fills the rest after the entry returns.
+ * with the struct of the same name here; the backend fills `device` (and ops and info), device.c
+ * sees to the rest when the entry has returned.
  *
  * Threading, ownership, errors: device.h.
  */
 #ifndef KERNELS_DEVICE_OPS_H
 #define KERNELS_DEVICE_OPS_H
-
-#include <stdatomic.h>
 
 #include "kernels/device.h"
 

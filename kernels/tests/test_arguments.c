@@ -47,6 +47,33 @@ static void test_open(void **state)
     assert_refused(device_cuda_count(NULL));
 }
 
+/* With or without CUDA in the build, a driver, a device or cuBLASLt: a device or a reason. */
+static void test_open_cuda(void **state)
+{
+    struct device_options options = {.kind = DEVICE_CUDA};
+    struct device *device = NULL;
+    char message[256] = "";
+    uint32_t count = 77;
+    int r = device_cuda_count(&count);
+
+    (void)state;
+    if (r < 0)
+        assert_int_equal(count, 77);
+    int opened = device_open(&options, &device, message, sizeof(message));
+    if (opened == KERNEL_OK) {
+        assert_string_not_equal(device_info(device)->uuid, "");
+        device_close(device);
+        options.ordinal = 1000;
+        opened = device_open(&options, &device, message, sizeof(message));
+        assert_int_equal(opened, KERNEL_NO_DEVICE);
+    } else {
+        assert_null(device);
+        if (r < 0)
+            assert_int_equal(opened, r);
+    }
+    assert_string_not_equal(message, "");
+}
+
 static void test_open_default_threads(void **state)
 {
     struct device_options options = {.kind = DEVICE_CPU};
@@ -305,10 +332,15 @@ static void test_operations(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_open),         cmocka_unit_test(test_open_default_threads),
-        cmocka_unit_test(test_status_texts), cmocka_unit_test(test_memory),
-        cmocka_unit_test(test_weights),      cmocka_unit_test(test_token_batch),
-        cmocka_unit_test(test_embed_ids),    cmocka_unit_test(test_operations),
+        cmocka_unit_test(test_open),
+        cmocka_unit_test(test_open_cuda),
+        cmocka_unit_test(test_open_default_threads),
+        cmocka_unit_test(test_status_texts),
+        cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_weights),
+        cmocka_unit_test(test_token_batch),
+        cmocka_unit_test(test_embed_ids),
+        cmocka_unit_test(test_operations),
     };
 
     bench = subject_open(argc > 1 ? argv[1] : "cpu_plain");

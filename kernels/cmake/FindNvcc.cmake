@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+# kernels_find_nvcc(result reason): the CUDA compiler that the kernels are built with, in the order of
+# how plainly somebody asked for it: CMAKE_CUDA_COMPILER, CUDACXX, ARGOSY_CUDA_ROOT (a toolkit, or a
+# folder that scripts/get-cuda filled), PATH, /usr/local/cuda, .cache/cuda of the source tree. Without
+# one, result is empty and reason says what is missing.
+set(ARGOSY_CUDA_ROOT "" CACHE PATH "folder of a CUDA toolkit, or one filled by scripts/get-cuda")
+set(KERNELS_NVCC_VERSION_MIN 12.0) # the first that knows sm_90a
+
+function(kernels_find_nvcc result reason)
+  set(${result} "" PARENT_SCOPE)
+  set(${reason} "" PARENT_SCOPE)
+  set(places)
+  if(ARGOSY_CUDA_ROOT)
+    list(APPEND places "${ARGOSY_CUDA_ROOT}/bin" "${ARGOSY_CUDA_ROOT}/nvidia/cu13/bin")
+  endif()
+  set(cache "${CMAKE_CURRENT_SOURCE_DIR}/../.cache/cuda/nvidia/cu13/bin")
+
+  set(nvcc)
+  if(CMAKE_CUDA_COMPILER)
+    set(nvcc "${CMAKE_CUDA_COMPILER}")
+  elseif(NOT "$ENV{CUDACXX}" STREQUAL "")
+    set(nvcc "$ENV{CUDACXX}")
+  else()
+    foreach(place IN LISTS places)
+      if(NOT nvcc AND EXISTS "${place}/nvcc")
+        set(nvcc "${place}/nvcc")
+      endif()
+    endforeach()
+  endif()
+  if(NOT nvcc)
+    find_program(found_nvcc nvcc PATHS /usr/local/cuda/bin "${cache}" NO_CACHE)
+    if(found_nvcc)
+      set(nvcc "${found_nvcc}")
+    endif()
+  endif()
+  if(NOT nvcc)
+    set(${reason} "no nvcc found; scripts/get-cuda brings one" PARENT_SCOPE)
+    return()
+  endif()
+
+  execute_process(COMMAND "${nvcc}" --version OUTPUT_VARIABLE text ERROR_QUIET RESULT_VARIABLE status)
+  if(NOT status EQUAL 0 OR NOT text MATCHES "release ([0-9]+\\.[0-9]+)")
+    set(${reason} "${nvcc} does not run" PARENT_SCOPE)
+  elseif(CMAKE_MATCH_1 VERSION_LESS KERNELS_NVCC_VERSION_MIN)
+    set(${reason} "${nvcc} is ${CMAKE_MATCH_1}; ${KERNELS_NVCC_VERSION_MIN} is the least" PARENT_SCOPE)
+  else()
+    set(${result} "${nvcc}" PARENT_SCOPE)
+    set(${reason} "nvcc ${CMAKE_MATCH_1}" PARENT_SCOPE)
+  endif()
+endfunction()

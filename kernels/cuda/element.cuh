@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the kernels share: activation elements (float, __half) read into fp32 and rounded back, and
+ * sums over a warp or a block in a fixed order, so that the same input gives the same bits.
+ */
+#ifndef KERNELS_CUDA_ELEMENT_CUH
+#define KERNELS_CUDA_ELEMENT_CUH
+
+#include <cuda_fp16.h>
+#include <stdint.h>
+
+#include "kernels/cuda/launch.h"
+
+__device__ __forceinline__ float element_read(float element)
+{
+    return element;
+}
+
+__device__ __forceinline__ float element_read(__half element)
+{
+    return __half2float(element);
+}
+
+template <typename T> __device__ __forceinline__ T element_round(float value);
+
+template <> __device__ __forceinline__ float element_round<float>(float value)
+{
+    return value;
+}
+
+template <> __device__ __forceinline__ __half element_round<__half>(float value)
+{
+    return __float2half_rn(value);
+}
+
+#define WARP      32u
+#define WARP_MASK 0xffffffffu
+
+/* Sum over the lanes of a warp, the same in every lane: a butterfly, whose additions pair the same
+ * lanes in every run. */
+__device__ __forceinline__ float warp_sum(float value)
+{
+    for (int offset = 16; offset > 0; offset /= 2)
+        value += __shfl_xor_sync(WARP_MASK, value, offset);
+    return value;
+}
+
+/* The larger of two, NaN if one is. */
+__device__ __forceinline__ float larger(float a, float b)
+{
+    return a > b || a != a ? a : b;
+}
+
+__device__ __forceinline__ float warp_max(float value)
+{
+    for (int offset = 16; offset > 0; offset /= 2)
+        value = larger(value, __shfl_xor_sync(WARP_MASK, value, offset));
+    return value;
+}
+
+/* Sum and maximum over a block of `THREADS` threads (a multiple of WARP, at most 1024), the same in
+ * every thread. `shared` has THREADS / WARP floats, and may be used again after the call. */
+template <uint32_t THREADS> __device__ __forceinline__ float block_sum(float value, float *shared)
+{
+    value = warp_sum(value);
+    if (threadIdx.x % WARP == 0)
+        shared[threadIdx.x / WARP] = value;
+    __syncthreads();
+    float total = 0;
+    for (uint32_t i = 0; i < THREADS / WARP; i++)
+        total += shared[i];
+    __syncthreads();
+    return total;
+}
+
+template <uint32_t THREADS> __device__ __forceinline__ float block_max(float value, float *shared)
+{
+    value = warp_max(value);
+    if (threadIdx.x % WARP == 0)
+        shared[threadIdx.x / WARP] = value;
+    __syncthreads();
+    float total = shared[0];
+    for (uint32_t i = 1; i < THREADS / WARP; i++)
+        total = larger(total, shared[i]);
+    __syncthreads();
+    return total;
+}
+
+#endif

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The plain product: y[r][o] = epilogue(Σ_k x[r][k] W[o][k] + b[o]), for devices opened with
+ * DEVICE_GEMM_OWN (no cuBLASLt on the machine). Ordinary multiply-adds in fp32, no tensor cores.
+ *
+ * Layout: x [rows, in], W [out, in], y [rows, out], all row-major in the element type.
+ * Launch: one block of 16 x 16 threads per 64 x 64 tile of y. A step brings 16 columns of k of both
+ * operands into shared memory, transposed to [k][row] (pitch 65: neighbouring threads write
+ * different banks); each thread keeps 4 x 4 sums, rows and columns 16 apart, so that a warp reads
+ * neighbouring words. Each sum runs over k in order, whatever the row's place in the tile: a row's
+ * result does not depend on its batch.
+ */
+#include "kernels/cuda/element.cuh"
+#include "kernels/cuda/epilogue.cuh"
+
+#define TILE  64u
+#define DEPTH 16u
+#define SIDE  16u /* threads along each side of the tile */
+#define EACH  (TILE / SIDE)
+#define PITCH (TILE + 1u)
+
+/* Rows [first, first + TILE) and columns [k, k + DEPTH) of a row-major matrix; zeros outside. */
+template <typename T>
+__device__ void tile_load(float (*tile)[PITCH], const T *matrix, uint32_t rows, uint32_t width,
+                          uint32_t first, uint32_t k)
+{
+    uint32_t thread = threadIdx.y * SIDE + threadIdx.x;
+
+    for (uint32_t i = thread; i < TILE * DEPTH; i += SIDE * SIDE) {
+        uint32_t row = i / DEPTH, column = i % DEPTH;
+        bool is_inside = first + row < rows && k + column < width;
+        tile[column][row] =
+            is_inside ? element_read(matrix[(size_t)(first + row) * width + k + column]) : 0.0f;
+    }
+}
+
+template <typename T>
+__global__ void __launch_bounds__(SIDE *SIDE)
+    gemm_kernel(const T *weight, const T *bias, uint32_t out_width, uint32_t in_width,
+                enum linear_epilogue epilogue, const T *x, uint32_t rows, T *y)
+{
+    __shared__ float x_tile[DEPTH][PITCH];
+    __shared__ float w_tile[DEPTH][PITCH];
+    uint32_t first_row = blockIdx.x * TILE, first_column = blockIdx.y * TILE;
+    float sums[EACH][EACH] = {};
+
+    for (uint32_t k = 0; k < in_width; k += DEPTH) {
+        /* Not beyond the last k: 0 times an infinity of the other operand would be NaN. */
+        uint32_t depth = in_width - k < DEPTH ? in_width - k : DEPTH;
+        tile_load(x_tile, x, rows, in_width, first_row, k);
+        tile_load(w_tile, weight, out_width, in_width, first_column, k);
+        __syncthreads();
+        for (uint32_t d = 0; d < depth; d++)
+            for (uint32_t i = 0; i < EACH; i++)
+                for (uint32_t j = 0; j < EACH; j++)
+                    sums[i][j] +=
+                        x_tile[d][threadIdx.y + i * SIDE] * w_tile[d][threadIdx.x + j * SIDE];
+        __syncthreads();
+    }
+    for (uint32_t i = 0; i < EACH; i++)
+        for (uint32_t j = 0; j < EACH; j++) {
+            uint32_t row = first_row + threadIdx.y + i * SIDE;
+            uint32_t column = first_column + threadIdx.x + j * SIDE;
+            if (row >= rows || column >= out_width)
+                continue;
+            float z = sums[i][j] + (bias ? element_read(bias[column]) : 0.0f);
+            y[(size_t)row * out_width + column] = element_round<T>(epilogue_apply(epilogue, z));
+        }
+}
+
+template <typename T>
+static void gemm(const void *weight, const void *bias, uint32_t out_width, uint32_t in_width,
+                 enum linear_epilogue epilogue, const void *x, uint32_t rows, void *y,
+                 cudaStream_t stream)
+{
+    dim3 grid((rows + TILE - 1) / TILE, (out_width + TILE - 1) / TILE);
+
+    gemm_kernel<T><<<grid, dim3(SIDE, SIDE), 0, stream>>>((const T *)weight, (const T *)bias,
+                                                          out_width, in_width, epilogue,
+                                                          (const T *)x, rows, (T *)y);
+}
+
+cudaError_t launch_gemm(enum device_precision precision, const void *weight, const void *bias,
+                        uint32_t out_width, uint32_t in_width, enum linear_epilogue epilogue,
+                        const void *x, uint32_t rows, void *y, cudaStream_t stream)
+{
+    if (precision == DEVICE_FP16)
+        gemm<__half>(weight, bias, out_width, in_width, epilogue, x, rows, y, stream);
+    else
+        gemm<float>(weight, bias, out_width, in_width, epilogue, x, rows, y, stream);
+    return cudaGetLastError();
+}
