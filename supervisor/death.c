@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* death: see death.h. */
+#include "supervisor/death.h"
+
+#include <ctype.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "common/exit_code.h"
+
+void death_history_add(struct death_history *history, const struct death *death)
+{
+    history->deaths[history->count % DEATH_HISTORY_MAX] = *death;
+    history->count++;
+}
+
+const struct death *death_history_last(const struct death_history *history)
+{
+    if (history->count == 0)
+        return NULL;
+    return &history->deaths[(history->count - 1) % DEATH_HISTORY_MAX];
+}
+
+unsigned death_history_row(const struct death_history *history)
+{
+    unsigned known = history->count < DEATH_HISTORY_MAX ? history->count : DEATH_HISTORY_MAX;
+    unsigned row = 0;
+    while (row < known) {
+        unsigned place = (history->count - 1 - row) % DEATH_HISTORY_MAX;
+        if (history->deaths[place].healthy_ns >= DEATH_HEALTHY_NS)
+            break;
+        row++;
+    }
+    return row;
+}
+
+uint64_t death_history_delay_ns(const struct death_history *history)
+{
+    uint64_t delay_ns = DEATH_DELAY_FIRST_NS;
+    for (unsigned row = death_history_row(history); row > 1; row--) {
+        delay_ns *= 2;
+        if (delay_ns >= DEATH_DELAY_MAX_NS)
+            return DEATH_DELAY_MAX_NS;
+    }
+    return delay_ns;
+}
+
+bool death_is_final(const struct death *death)
+{
+    if (death->cause != DEATH_CAUSE_NONE || !WIFEXITED(death->status))
+        return false;
+    int code = WEXITSTATUS(death->status);
+    return code == EXIT_BAD_CONFIG || code == EXIT_DEVICE_UNUSABLE || code == EXIT_USAGE;
+}
+
+static const char *exit_text(int code)
+{
+    switch (code) {
+    case EXIT_OK:
+        return "ended";
+    case EXIT_FAILED:
+        return "failed";
+    case EXIT_USAGE:
+        return "wrong command line";
+    case EXIT_BAD_INPUT:
+        return "bad input";
+    case EXIT_NOT_FOUND:
+        return "not found";
+    case EXIT_UNAVAILABLE:
+        return "unavailable";
+    case EXIT_INTERNAL:
+        return "internal error";
+    case EXIT_ALREADY_EXISTS:
+        return "already exists";
+    case EXIT_STORAGE:
+        return "storage failure";
+    case EXIT_TIMEOUT:
+        return "timeout";
+    case EXIT_BAD_CONFIG:
+        return "bad configuration";
+    case EXIT_GPU_POISONED:
+        return "gpu poisoned";
+    case EXIT_DEVICE_UNUSABLE:
+        return "no usable device";
+    case EXIT_PARENT_DIED:
+        return "supervisor gone";
+    default:
+        return "unknown code";
+    }
+}
+
+static const char *cause_text(enum death_cause cause)
+{
+    switch (cause) {
+    case DEATH_CAUSE_START:
+        return "not ready in time, ";
+    case DEATH_CAUSE_HANG:
+        return "no progress, ";
+    case DEATH_CAUSE_GRACE:
+        return "grace period over, ";
+    case DEATH_CAUSE_HURRY:
+        return "hurried, ";
+    default:
+        return "";
+    }
+}
+
+const char *death_format(const struct death *death, char out[DEATH_TEXT_MAX])
+{
+    const char *cause = cause_text(death->cause);
+    if (death->cause == DEATH_CAUSE_EXEC) {
+        snprintf(out, DEATH_TEXT_MAX, "cannot execute: %s", strerror(death->status));
+    } else if (WIFSIGNALED(death->status)) {
+        int number = WTERMSIG(death->status);
+        int length = snprintf(out, DEATH_TEXT_MAX, "%ssignal %d (%s%s)", cause, number,
+                              strsignal(number), WCOREDUMP(death->status) ? ", core dumped" : "");
+        for (int i = (int)strlen(cause); i < length && i < DEATH_TEXT_MAX; i++)
+            out[i] = (char)tolower((unsigned char)out[i]);
+    } else {
+        int code = WEXITSTATUS(death->status);
+        snprintf(out, DEATH_TEXT_MAX, "%sexit %d (%s)", cause, code, exit_text(code));
+    }
+    return out;
+}

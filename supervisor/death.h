@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * death: how children ended, and what a bounded memory of that means for starting them again
+ * (docs/spec/04-supervision.md, section "Restart").
+ *
+ * The delay before a start is DEATH_DELAY_FIRST_NS, doubled for each death in a row whose life was
+ * short, up to DEATH_DELAY_MAX_NS. A life that was healthy for DEATH_HEALTHY_NS ends the row.
+ *
+ * Threading: no state of its own; a history belongs to its process. Time is handed in.
+ */
+#ifndef ARGOSY_SUPERVISOR_DEATH_H
+#define ARGOSY_SUPERVISOR_DEATH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/clock.h"
+
+#define DEATH_DELAY_FIRST_NS (100 * NS_PER_MS)
+#define DEATH_DELAY_MAX_NS   (30 * NS_PER_S)
+#define DEATH_HEALTHY_NS     (60 * NS_PER_S)
+/* From this many short lives in a row on it is called a crash loop: 1.5 s of delays went by. */
+#define DEATH_LOOP_COUNT 5
+/* Ten doublings pass the longest delay; a few more are kept for whoever asks what happened. */
+#define DEATH_HISTORY_MAX 16
+
+/* Why the supervisor itself ended a child. */
+enum death_cause {
+    DEATH_CAUSE_NONE,  /* it did not */
+    DEATH_CAUSE_START, /* not ready in time */
+    DEATH_CAUSE_HANG,  /* no progress */
+    DEATH_CAUSE_GRACE, /* the grace period of a drain was over */
+    DEATH_CAUSE_HURRY, /* an operator asked twice */
+    DEATH_CAUSE_EXEC,  /* its program could not be started; status is an errno */
+};
+
+struct death {
+    uint64_t at_ns;
+    uint64_t healthy_ns; /* how long it had been ready */
+    int status;          /* as waitpid gives it */
+    enum death_cause cause;
+};
+
+struct death_history {
+    struct death deaths[DEATH_HISTORY_MAX]; /* a ring */
+    unsigned count;                         /* of all deaths ever; the last is at count - 1 */
+};
+
+void death_history_add(struct death_history *history, const struct death *death);
+
+/* The latest death; NULL when there was none. */
+const struct death *death_history_last(const struct death_history *history);
+
+/* How many of the latest deaths in a row ended a short life. */
+unsigned death_history_row(const struct death_history *history);
+
+/* How long to wait after the latest death before the next start. */
+uint64_t death_history_delay_ns(const struct death_history *history);
+
+/* Whether the child said by its exit code that starting it again cannot help. */
+bool death_is_final(const struct death *death);
+
+/* "signal 9 (killed)", "exit 78 (bad configuration)", "no progress, signal 9 (killed)" into out,
+ * which is returned. */
+#define DEATH_TEXT_MAX 96
+const char *death_format(const struct death *death, char out[DEATH_TEXT_MAX]);
+
+#endif

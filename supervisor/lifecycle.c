@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* lifecycle: see lifecycle.h. */
+#include "supervisor/lifecycle.h"
+
+#include "common/assert.h"
+
+#define BIT(state) (1u << (state))
+
+struct state_row {
+    const char *name;
+    unsigned next; /* states it may move to, as bits */
+};
+
+static const struct state_row state_rows[] = {
+    [LIFECYCLE_IDLE] = {"idle", BIT(LIFECYCLE_STARTING) | BIT(LIFECYCLE_STOPPED)},
+    [LIFECYCLE_STARTING] = {"starting", BIT(LIFECYCLE_READY) | BIT(LIFECYCLE_DRAINING) |
+                                            BIT(LIFECYCLE_KILLING) | BIT(LIFECYCLE_BACKOFF) |
+                                            BIT(LIFECYCLE_FAILED)},
+    [LIFECYCLE_READY] = {"ready", BIT(LIFECYCLE_DRAINING) | BIT(LIFECYCLE_KILLING) |
+                                      BIT(LIFECYCLE_BACKOFF) | BIT(LIFECYCLE_FAILED)},
+    [LIFECYCLE_DRAINING] = {"draining", BIT(LIFECYCLE_KILLING) | BIT(LIFECYCLE_STOPPED)},
+    [LIFECYCLE_KILLING] = {"killing", BIT(LIFECYCLE_BACKOFF) | BIT(LIFECYCLE_STOPPED)},
+    [LIFECYCLE_BACKOFF] = {"backoff", BIT(LIFECYCLE_STARTING) | BIT(LIFECYCLE_STOPPED)},
+    [LIFECYCLE_FAILED] = {"failed", BIT(LIFECYCLE_STOPPED)},
+    [LIFECYCLE_STOPPED] = {"stopped", 0},
+};
+
+static void move(struct lifecycle *lifecycle, enum lifecycle_state next)
+{
+    ASSERT((state_rows[lifecycle->state].next & BIT(next)) != 0);
+    lifecycle->state = next;
+    lifecycle->deadline_ns = LIFECYCLE_NEVER;
+}
+
+void lifecycle_init(struct lifecycle *lifecycle, uint64_t grace_ns, uint64_t hang_ns)
+{
+    *lifecycle = (struct lifecycle){.grace_ns = grace_ns,
+                                    .hang_ns = hang_ns,
+                                    .state = LIFECYCLE_IDLE,
+                                    .deadline_ns = LIFECYCLE_NEVER};
+}
+
+void lifecycle_started(struct lifecycle *lifecycle, uint64_t now_ns)
+{
+    move(lifecycle, LIFECYCLE_STARTING);
+    lifecycle->deadline_ns = now_ns + LIFECYCLE_START_NS;
+    lifecycle->cause = DEATH_CAUSE_NONE;
+    lifecycle->ready_ns = 0;
+    lifecycle->has_progress = false;
+}
+
+/* Looking twice in each hang_ns finds a hang within one and a half. */
+static void watch_progress(struct lifecycle *lifecycle, uint64_t now_ns)
+{
+    if (lifecycle->hang_ns > 0)
+        lifecycle->deadline_ns = now_ns + lifecycle->hang_ns / 2;
+}
+
+void lifecycle_ready(struct lifecycle *lifecycle, uint64_t now_ns)
+{
+    if (lifecycle->state != LIFECYCLE_STARTING)
+        return;
+    move(lifecycle, LIFECYCLE_READY);
+    lifecycle->was_ready = true;
+    lifecycle->ready_ns = now_ns;
+    lifecycle->progress_ns = now_ns;
+    watch_progress(lifecycle, now_ns);
+}
+
+void lifecycle_progress(struct lifecycle *lifecycle, uint64_t now_ns)
+{
+    lifecycle->has_progress = true;
+    lifecycle->progress_ns = now_ns;
+}
+
+static enum lifecycle_action kill_for(struct lifecycle *lifecycle, enum death_cause cause)
+{
+    move(lifecycle, LIFECYCLE_KILLING);
+    lifecycle->cause = cause;
+    return LIFECYCLE_DO_KILL;
+}
+
+enum lifecycle_action lifecycle_stop(struct lifecycle *lifecycle, bool hurry, uint64_t now_ns)
+{
+    lifecycle->is_stopping = true;
+    switch (lifecycle->state) {
+    case LIFECYCLE_IDLE:
+    case LIFECYCLE_BACKOFF:
+    case LIFECYCLE_FAILED:
+        move(lifecycle, LIFECYCLE_STOPPED);
+        return LIFECYCLE_DO_NOTHING;
+    case LIFECYCLE_STARTING:
+    case LIFECYCLE_READY:
+        if (hurry)
+            return kill_for(lifecycle, DEATH_CAUSE_HURRY);
+        move(lifecycle, LIFECYCLE_DRAINING);
+        lifecycle->deadline_ns = now_ns + lifecycle->grace_ns;
+        return LIFECYCLE_DO_TERM;
+    case LIFECYCLE_DRAINING:
+        return hurry ? kill_for(lifecycle, DEATH_CAUSE_HURRY) : LIFECYCLE_DO_NOTHING;
+    case LIFECYCLE_KILLING:
+    case LIFECYCLE_STOPPED:
+        return LIFECYCLE_DO_NOTHING;
+    }
+    UNREACHABLE();
+}
+
+void lifecycle_died(struct lifecycle *lifecycle, int status, enum death_cause cause,
+                    uint64_t now_ns)
+{
+    struct death death = {
+        .at_ns = now_ns,
+        .healthy_ns = lifecycle->ready_ns != 0 ? now_ns - lifecycle->ready_ns : 0,
+        .status = status,
+        .cause = cause != DEATH_CAUSE_NONE ? cause : lifecycle->cause,
+    };
+    death_history_add(&lifecycle->deaths, &death);
+    if (lifecycle->is_stopping) {
+        move(lifecycle, LIFECYCLE_STOPPED);
+    } else if (death_is_final(&death)) {
+        move(lifecycle, LIFECYCLE_FAILED);
+    } else {
+        move(lifecycle, LIFECYCLE_BACKOFF);
+        lifecycle->deadline_ns = now_ns + death_history_delay_ns(&lifecycle->deaths);
+    }
+}
+
+enum lifecycle_action lifecycle_tick(struct lifecycle *lifecycle, uint64_t now_ns)
+{
+    if (now_ns < lifecycle->deadline_ns)
+        return LIFECYCLE_DO_NOTHING;
+    switch (lifecycle->state) {
+    case LIFECYCLE_BACKOFF:
+        return LIFECYCLE_DO_START;
+    case LIFECYCLE_STARTING:
+        return kill_for(lifecycle, DEATH_CAUSE_START);
+    case LIFECYCLE_DRAINING:
+        return kill_for(lifecycle, DEATH_CAUSE_GRACE);
+    case LIFECYCLE_READY:
+        if (lifecycle->has_progress && now_ns - lifecycle->progress_ns >= lifecycle->hang_ns)
+            return kill_for(lifecycle, DEATH_CAUSE_HANG);
+        watch_progress(lifecycle, now_ns);
+        return LIFECYCLE_DO_NOTHING;
+    default:
+        UNREACHABLE(); /* the other states have no deadline */
+    }
+}
+
+bool lifecycle_is_alive(const struct lifecycle *lifecycle)
+{
+    const unsigned alive = BIT(LIFECYCLE_STARTING) | BIT(LIFECYCLE_READY) |
+                           BIT(LIFECYCLE_DRAINING) | BIT(LIFECYCLE_KILLING);
+    return (alive & BIT(lifecycle->state)) != 0;
+}
+
+const char *lifecycle_state_name(enum lifecycle_state state)
+{
+    return state_rows[state].name;
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * placement: which process of the fleet runs on which cores (docs/spec/04-supervision.md, section
+ * "Placement"). A pure function of the topology and the configuration.
+ *
+ *   - Below PLACEMENT_CORES_MIN cores nobody is pinned: everything shares all processors, and the
+ *     plan says so.
+ *   - The engine has a core of its own (two from 16 cores up), which the link shares.
+ *   - GPU workers get half the free cores of their GPU's NUMA node, or all where no CPU worker is
+ *     pinned, and their memory is bound there. A GPU worker on the CPU device is spread over nodes
+ *     like a GPU one.
+ *   - CPU workers share out the rest, node by node. Where workers outnumber cores, cores have
+ *     several workers, and the plan says so.
+ *   - A group with pinning numa is bound to whole nodes, one with none to nothing.
+ *
+ * Threading: no state. A plan borrows the topology and the config it was made from.
+ */
+#ifndef ARGOSY_SUPERVISOR_PLACEMENT_H
+#define ARGOSY_SUPERVISOR_PLACEMENT_H
+
+#include <sched.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "common/buffer.h"
+#include "common/error.h"
+#include "common/fleet_config.h"
+#include "supervisor/topology.h"
+
+/* With fewer cores a fixed share for each process wastes more than moving between cores costs. */
+#define PLACEMENT_CORES_MIN 4
+
+struct placement_pin {
+    const struct fleet_group *group; /* NULL: the engine (index 0) or the link (index 1) */
+    int index;                       /* process of the group */
+    int gpu;                         /* place in the topology's gpus; -1: none */
+    int memory_node;                 /* the system's NUMA node that memory is bound to; -1: free */
+    bool is_pinned;                  /* cpus are to be enforced */
+    bool is_shared;                  /* another process has some of its cores, too */
+    bool is_remote;                  /* its cores are not those of its GPU's node */
+    cpu_set_t cpus;
+};
+
+#define PLACEMENT_ENGINE 0
+#define PLACEMENT_LINK   1
+
+struct placement {
+    const struct topology *topology;
+    struct placement_pin *pins; /* engine (unless it runs elsewhere), link, groups in order */
+    size_t pin_count;
+};
+
+/* ERR_CONFIG for a gpu group with device cuda on a machine without GPU; ERR_MEMORY. */
+int placement_create(const struct topology *topology, const struct fleet_config *config,
+                     struct placement *ret_placement, struct error *err);
+
+void placement_destroy(struct placement *placement);
+
+/* The pin of a process; group NULL for the engine and the link. NULL when the plan has none. */
+const struct placement_pin *placement_find(const struct placement *placement,
+                                           const struct fleet_group *group, int index);
+
+/* "engine", "link", "cpu/0" into out, which is returned. */
+#define PLACEMENT_NAME_MAX 96
+const char *placement_name(const struct placement_pin *pin, char out[PLACEMENT_NAME_MAX]);
+
+/* Appends the plan as text for people. */
+void placement_print(const struct placement *placement, struct buffer *out);
+
+#endif

@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* process: see process.h. */
+#include "supervisor/process.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/assert.h"
+#include "common/child.h"
+#include "common/log.h"
+#include "supervisor/link_message.h"
+
+/* The engine finishes its batch, syncs and closes its store. */
+#define ENGINE_GRACE_NS (10 * NS_PER_S)
+/* Its loop turns at least with every ping; a commit on a dying disk may take long. */
+#define ENGINE_HANG_NS (60 * NS_PER_S)
+/* The link hands over the last deaths. */
+#define LINK_GRACE_NS (2 * NS_PER_S)
+
+/* Variables that tell a child who it is, besides those of its group and its GPU. */
+#define VARIABLE_MAX (8 + 256)
+
+static const char *program_name(const struct process *process)
+{
+    if (process->rank == PROCESS_RANK_ENGINE)
+        return "argosy-engine";
+    if (process->rank == PROCESS_RANK_LINK)
+        return "argosy-link";
+    return process->pin->group->kind == FLEET_GROUP_CPU ? "argosy-worker-cpu" : "argosy-worker-gpu";
+}
+
+void process_init(struct process *process, const struct placement_pin *pin)
+{
+    const struct fleet_group *group = pin->group;
+    *process = (struct process){.pin = pin,
+                                .pidfd = -1,
+                                .ready_fd = -1,
+                                .progress_fd = -1,
+                                .lifeline_fd = -1,
+                                .link_fd = -1};
+    placement_name(pin, process->name);
+    if (group != NULL) {
+        process->rank = PROCESS_RANK_WORKER;
+        lifecycle_init(&process->lifecycle, (uint64_t)group->grace_ms * NS_PER_MS,
+                       (uint64_t)group->hang_ms * NS_PER_MS);
+    } else if (pin->index == PLACEMENT_ENGINE) {
+        process->rank = PROCESS_RANK_ENGINE;
+        lifecycle_init(&process->lifecycle, ENGINE_GRACE_NS, ENGINE_HANG_NS);
+    } else {
+        process->rank = PROCESS_RANK_LINK;
+        lifecycle_init(&process->lifecycle, LINK_GRACE_NS, 0);
+    }
+}
+
+static void close_fd(int *fd)
+{
+    if (*fd >= 0)
+        close(*fd);
+    *fd = -1;
+}
+
+static void close_fds(struct process *process)
+{
+    close_fd(&process->pidfd);
+    close_fd(&process->ready_fd);
+    close_fd(&process->progress_fd);
+    close_fd(&process->lifeline_fd);
+    close_fd(&process->link_fd);
+}
+
+/* Starting */
+
+/* Texts of variables that only live until the program runs. */
+struct variables {
+    struct fleet_variable entries[VARIABLE_MAX];
+    size_t count;
+    char supervisor_pid[16];
+    char gpu[64];
+};
+
+static void add_variable(struct variables *variables, const char *name, const char *value)
+{
+    ASSERT(variables->count < VARIABLE_MAX);
+    variables->entries[variables->count++] = (struct fleet_variable){.name = name, .value = value};
+}
+
+/* A GPU worker sees its own GPU and no other: by UUID where the driver told it, else by its place
+ * in the order of bus ids, which CUDA is made to follow. */
+static void add_gpu_variables(struct variables *variables, const struct process *process,
+                              const struct topology *topology)
+{
+    int gpu = process->pin->gpu;
+    if (gpu >= 0) {
+        const char *uuid = topology->gpus[gpu].gpu.uuid;
+        if (uuid[0] != '\0')
+            snprintf(variables->gpu, sizeof variables->gpu, "%s", uuid);
+        else
+            snprintf(variables->gpu, sizeof variables->gpu, "%d", gpu);
+        add_variable(variables, "CUDA_DEVICE_ORDER", "PCI_BUS_ID");
+        add_variable(variables, "CUDA_MODULE_LOADING", "LAZY");
+    }
+    add_variable(variables, "CUDA_VISIBLE_DEVICES", variables->gpu);
+}
+
+static void fill_variables(struct variables *variables, const struct process *process,
+                           const struct process_setting *setting)
+{
+    variables->count = 0;
+    variables->gpu[0] = '\0';
+    snprintf(variables->supervisor_pid, sizeof variables->supervisor_pid, "%d", (int)getpid());
+    add_variable(variables, CHILD_ENV_SUPERVISOR_PID, variables->supervisor_pid);
+    add_variable(variables, CHILD_ENV_INSTANCE_ID, process->instance_id);
+    add_variable(variables, CHILD_ENV_NODE, setting->config->node);
+    const struct fleet_group *group = process->pin->group;
+    if (group == NULL)
+        return;
+    /* The first of two values counts: the group's own before what we choose. */
+    for (size_t i = 0; i < group->environment_count; i++)
+        add_variable(variables, group->environment[i].name, group->environment[i].value);
+    if (group->kind == FLEET_GROUP_GPU)
+        add_gpu_variables(variables, process, setting->topology);
+}
+
+/* The child's ends of its pipes. */
+struct ends {
+    int ready;
+    int progress;
+    int lifeline;
+    int link;
+};
+
+/* ours reads (or, for the lifeline, writes). */
+static int open_pipe(int *ret_reading, int *ret_writing)
+{
+    int fds[2];
+    if (pipe2(fds, O_CLOEXEC | O_NONBLOCK) != 0)
+        return errno;
+    *ret_reading = fds[0];
+    *ret_writing = fds[1];
+    return 0;
+}
+
+static int open_pipes(struct process *process, struct ends *ends)
+{
+    int errnum = open_pipe(&process->ready_fd, &ends->ready);
+    if (errnum == 0)
+        errnum = open_pipe(&process->progress_fd, &ends->progress);
+    if (errnum == 0)
+        errnum = open_pipe(&ends->lifeline, &process->lifeline_fd);
+    if (errnum == 0 && process->rank == PROCESS_RANK_LINK) {
+        int fds[2];
+        if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds) != 0)
+            return errno;
+        process->link_fd = fds[0];
+        ends->link = fds[1];
+    }
+    return errnum;
+}
+
+static void close_ends(struct ends *ends)
+{
+    close_fd(&ends->ready);
+    close_fd(&ends->progress);
+    close_fd(&ends->lifeline);
+    close_fd(&ends->link);
+}
+
+static int spawn_program(struct process *process, const struct process_setting *setting,
+                         const struct ends *ends, int *ret_errno, struct error *err)
+{
+    const char *name = program_name(process);
+    char path[PATH_MAX];
+    char index[16];
+    snprintf(path, sizeof path, "%s/%s", setting->program_dir, name);
+    snprintf(index, sizeof index, "%d", process->pin->index);
+    bool is_worker = process->rank == PROCESS_RANK_WORKER;
+    const char *arguments[] = {name,  "--config", setting->config_path, "--group", "", "--index",
+                               index, NULL};
+    if (is_worker)
+        arguments[4] = process->pin->group->name;
+    else
+        arguments[3] = NULL;
+
+    struct variables *variables = malloc(sizeof *variables);
+    if (variables == NULL) {
+        *ret_errno = ENOMEM;
+        return error_set(err, ERR_MEMORY, "could not start %s: out of memory", name);
+    }
+    fill_variables(variables, process, setting);
+    struct spawn_request request = {
+        .program = path,
+        .arguments = arguments,
+        .environment = variables->entries,
+        .environment_count = variables->count,
+        .fds = {{CHILD_ENV_READY_FD, ends->ready},
+                {CHILD_ENV_PROGRESS_FD, ends->progress},
+                {CHILD_ENV_LIFELINE_FD, ends->lifeline},
+                {LINK_ENV_FD, ends->link}},
+        .fd_count = ends->link >= 0 ? 4 : 3,
+        .pin = process->pin,
+    };
+    struct spawned spawned;
+    int code = spawn(&request, &spawned, ret_errno, err);
+    free(variables);
+    if (code != 0)
+        return code;
+    process->pid = spawned.pid;
+    process->pidfd = spawned.pidfd;
+    if (spawned.pin_errno != 0)
+        log_warn("process.pin_refused", "name=%s errno=%d", process->name, spawned.pin_errno);
+    if (spawned.memory_errno != 0)
+        log_warn("process.memory_bind_refused", "name=%s errno=%d", process->name,
+                 spawned.memory_errno);
+    return 0;
+}
+
+int process_start(struct process *process, const struct process_setting *setting, struct error *err)
+{
+    struct ends ends = {-1, -1, -1, -1};
+    lifecycle_started(&process->lifecycle, clock_monotonic_ns());
+    uuid_create(process->instance_id);
+    int errnum = open_pipes(process, &ends);
+    int code = errnum == 0 ? spawn_program(process, setting, &ends, &errnum, err)
+                           : error_set_errno(err, ERR_IO, errnum, "could not start %s",
+                                             program_name(process));
+    close_ends(&ends);
+    if (code != 0) {
+        close_fds(process);
+        lifecycle_died(&process->lifecycle, errnum, DEATH_CAUSE_EXEC, clock_monotonic_ns());
+    }
+    return code;
+}
+
+/* News */
+
+bool process_read_ready(struct process *process)
+{
+    char text[16];
+    ssize_t count = read(process->ready_fd, text, sizeof text);
+    if (count < 0 && (errno == EAGAIN || errno == EINTR))
+        return false;
+    close_fd(&process->ready_fd);
+    if (count < 6 || memcmp(text, "ready\n", 6) != 0)
+        return false;
+    lifecycle_ready(&process->lifecycle, clock_monotonic_ns());
+    return true;
+}
+
+enum lifecycle_action process_tick(struct process *process)
+{
+    uint64_t now_ns = clock_monotonic_ns();
+    if (process->lifecycle.state == LIFECYCLE_READY) {
+        char bytes[4096];
+        ssize_t count;
+        while ((count = read(process->progress_fd, bytes, sizeof bytes)) > 0)
+            lifecycle_progress(&process->lifecycle, now_ns);
+    }
+    return lifecycle_tick(&process->lifecycle, now_ns);
+}
+
+void process_signal(struct process *process, enum lifecycle_action action)
+{
+    if (action == LIFECYCLE_DO_TERM)
+        syscall(SYS_pidfd_send_signal, process->pidfd, SIGTERM, NULL, 0);
+    else if (action == LIFECYCLE_DO_KILL)
+        syscall(SYS_pidfd_send_signal, process->pidfd, SIGKILL, NULL, 0);
+}
+
+bool process_reap(struct process *process)
+{
+    /* While it is a zombie its group's number is its own: what it left behind goes first. */
+    siginfo_t info = {0};
+    if (waitid(P_PID, (id_t)process->pid, &info, WEXITED | WNOHANG | WNOWAIT) != 0 ||
+        info.si_pid == 0)
+        return false;
+    kill(-process->pid, SIGKILL);
+    int status = 0;
+    if (waitpid(process->pid, &status, WNOHANG) != process->pid)
+        return false;
+    /* It may have said so and died before we looked. */
+    if (process->ready_fd >= 0)
+        process_read_ready(process);
+    process->pid = 0;
+    close_fds(process);
+    lifecycle_died(&process->lifecycle, status, DEATH_CAUSE_NONE, clock_monotonic_ns());
+    return true;
+}

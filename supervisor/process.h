@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * process: one supervised process: what to start, its lifecycle, and the descriptors that tie it to
+ * the supervisor.
+ *
+ * Threading: the supervisor's loop only. The loop polls pidfd (readable: it died) and ready_fd
+ * (readable: it serves, or will never say so); progress is read when the lifecycle's deadline
+ * comes, so that a busy child does not wake the supervisor.
+ */
+#ifndef ARGOSY_SUPERVISOR_PROCESS_H
+#define ARGOSY_SUPERVISOR_PROCESS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "common/fleet_config.h"
+#include "common/uuid.h"
+#include "supervisor/lifecycle.h"
+#include "supervisor/placement.h"
+#include "supervisor/spawn.h"
+
+/* The order of starting; stopping goes the other way. */
+enum process_rank { PROCESS_RANK_ENGINE, PROCESS_RANK_LINK, PROCESS_RANK_WORKER };
+#define PROCESS_RANK_COUNT 3
+
+struct process {
+    /* identity */
+    char name[PLACEMENT_NAME_MAX]; /* "engine", "link", "cpu/0" */
+    enum process_rank rank;
+    const struct placement_pin *pin; /* borrowed from the plan; its group is the config's */
+
+    /* state */
+    struct lifecycle lifecycle;
+    pid_t pid; /* 0: none */
+    char instance_id[UUID_TEXT_SIZE];
+
+    /* links; -1: none */
+    int pidfd;
+    int ready_fd;
+    int progress_fd;
+    int lifeline_fd;
+    int link_fd; /* link only: our end of the socket pair */
+};
+
+/* What all processes share. Borrowed. */
+struct process_setting {
+    const char *program_dir;
+    const char *config_path; /* of the effective configuration */
+    const struct fleet_config *config;
+    const struct topology *topology;
+};
+
+void process_init(struct process *process, const struct placement_pin *pin);
+
+/* Starts it (idle or backoff). On failure the lifecycle has noted a death; err says why. */
+int process_start(struct process *process, const struct process_setting *setting,
+                  struct error *err);
+
+/* Reads ready_fd. Returns whether the process said that it is ready; a pipe that ended without it
+ * is closed. */
+bool process_read_ready(struct process *process);
+
+/* Reads what progress was told and calls lifecycle_tick. */
+enum lifecycle_action process_tick(struct process *process);
+
+/* Carries out what the lifecycle asked for; DO_START is the caller's. */
+void process_signal(struct process *process, enum lifecycle_action action);
+
+/* Reaps it after pidfd told of its death, kills what is left of its process group, closes the
+ * descriptors and moves the lifecycle. False when it has not died. */
+bool process_reap(struct process *process);
+
+#endif

@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * supervisor_main: the program argosy-supervisor: reads the configuration and the machine, prints
+ * the placement plan, and runs the fleet.
+ *
+ * One supervisor to a data folder: it holds <data_dir>/supervisor.lock while it lives. Its children
+ * get the effective configuration, written to <data_dir>/fleet.effective.yaml.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <libgen.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/exit_code.h"
+#include "common/fleet_config.h"
+#include "common/log.h"
+#include "supervisor/supervisor.h"
+
+static const char help[] =
+    "usage: argosy-supervisor --config FILE | --dev [options]\n"
+    "\n"
+    "Runs the processes of one node: the engine, its link, and CPU and GPU workers, each pinned\n"
+    "to its cores. Restarts what dies. SIGTERM drains and ends; a second one kills.\n"
+    "\n"
+    "  --config FILE      the node's configuration\n"
+    "  --dev              run with the defaults, without a configuration file\n"
+    "  --data-dir DIR     dev: where data, sockets and models live (default .argosy)\n"
+    "  --model NAME       dev: the model of the GPU workers (default all-MiniLM-L6-v2)\n"
+    "  --device DEVICE    dev: auto, cuda or cpu (default auto)\n"
+    "  --cpu-workers N    dev: CPU worker processes (default: one per two processors, at least 2)\n"
+    "  --dry-run          print the placement plan and exit\n"
+    "  --topology FILE    dry run: the plan for a machine that `lstopo --of xml` described\n"
+    "  --programs DIR     where the fleet's programs are (default: beside this one)\n"
+    "  --help             this text\n"
+    "\n"
+    "example: argosy-supervisor --dev --data-dir /tmp/argosy --cpu-workers 4\n";
+
+struct options {
+    const char *config_path;
+    bool is_dev;
+    bool is_dry_run;
+    struct fleet_dev_options dev;
+    const char *topology_path;
+    const char *program_dir;
+};
+
+enum option_key {
+    OPTION_CONFIG = 'c',
+    OPTION_HELP = 'h',
+    OPTION_DEV = 256,
+    OPTION_DATA_DIR,
+    OPTION_MODEL,
+    OPTION_DEVICE,
+    OPTION_CPU_WORKERS,
+    OPTION_DRY_RUN,
+    OPTION_TOPOLOGY,
+    OPTION_PROGRAMS,
+};
+
+static const struct option long_options[] = {
+    {"config", required_argument, NULL, OPTION_CONFIG},
+    {"dev", no_argument, NULL, OPTION_DEV},
+    {"data-dir", required_argument, NULL, OPTION_DATA_DIR},
+    {"model", required_argument, NULL, OPTION_MODEL},
+    {"device", required_argument, NULL, OPTION_DEVICE},
+    {"cpu-workers", required_argument, NULL, OPTION_CPU_WORKERS},
+    {"dry-run", no_argument, NULL, OPTION_DRY_RUN},
+    {"topology", required_argument, NULL, OPTION_TOPOLOGY},
+    {"programs", required_argument, NULL, OPTION_PROGRAMS},
+    {"help", no_argument, NULL, OPTION_HELP},
+    {NULL, 0, NULL, 0},
+};
+
+static int fail_usage(const char *text)
+{
+    fprintf(stderr, "argosy-supervisor: %s (--help tells more)\n", text);
+    return EXIT_USAGE;
+}
+
+static bool parse_device(const char *text, enum fleet_device *ret_device)
+{
+    for (int device = FLEET_DEVICE_AUTO; device <= FLEET_DEVICE_CPU; device++) {
+        if (strcmp(text, fleet_device_name((enum fleet_device)device)) == 0) {
+            *ret_device = (enum fleet_device)device;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool parse_count(const char *text, int most, int *ret_count)
+{
+    char *end;
+    long count = strtol(text, &end, 10);
+    if (end == text || *end != '\0' || count < 1 || count > most)
+        return false;
+    *ret_count = (int)count;
+    return true;
+}
+
+/* Returns EXIT_OK to go on, -1 when the help was asked for, or an exit code. */
+static int parse_options(int argc, char **argv, struct options *options)
+{
+    int key;
+    opterr = 0;
+    while ((key = getopt_long(argc, argv, "c:h", long_options, NULL)) >= 0) {
+        switch (key) {
+        case OPTION_CONFIG:
+            options->config_path = optarg;
+            break;
+        case OPTION_DEV:
+            options->is_dev = true;
+            break;
+        case OPTION_DATA_DIR:
+            options->dev.data_dir = optarg;
+            break;
+        case OPTION_MODEL:
+            options->dev.model = optarg;
+            break;
+        case OPTION_DEVICE:
+            if (!parse_device(optarg, &options->dev.device))
+                return fail_usage("--device takes auto, cuda or cpu");
+            break;
+        case OPTION_CPU_WORKERS:
+            if (!parse_count(optarg, 1024, &options->dev.cpu_workers))
+                return fail_usage("--cpu-workers takes a number from 1 to 1024");
+            break;
+        case OPTION_DRY_RUN:
+            options->is_dry_run = true;
+            break;
+        case OPTION_TOPOLOGY:
+            options->topology_path = optarg;
+            break;
+        case OPTION_PROGRAMS:
+            options->program_dir = optarg;
+            break;
+        case OPTION_HELP:
+            return -1;
+        default:
+            return fail_usage("unknown option, or one without its value");
+        }
+    }
+    if (optind < argc)
+        return fail_usage("takes options only");
+    if (options->is_dev == (options->config_path != NULL))
+        return fail_usage("needs either --config or --dev");
+    if (options->topology_path != NULL && !options->is_dry_run)
+        return fail_usage("--topology needs --dry-run");
+    return EXIT_OK;
+}
+
+/* What to tell the shell about a failure before anything ran. */
+static int fail(const struct error *err)
+{
+    fprintf(stderr, "argosy-supervisor: %s\n", err->text);
+    switch (err->code) {
+    case ERR_CONFIG:
+    case ERR_INVALID:
+        return EXIT_BAD_CONFIG;
+    case ERR_NOT_FOUND:
+        return EXIT_NOT_FOUND;
+    case ERR_EXISTS:
+        return EXIT_ALREADY_EXISTS;
+    default:
+        return EXIT_INTERNAL;
+    }
+}
+
+/* The GPUs of the machine that is planned for. */
+static int load_config(const struct options *options, const struct hardware *hardware,
+                       struct fleet_config **ret_config, struct error *err)
+{
+    if (options->is_dev)
+        return fleet_config_default(&options->dev, hardware, ret_config, err);
+    return fleet_config_load(options->config_path, ret_config, err);
+}
+
+/* The folder this program lies in. */
+static int find_program_dir(char *out, struct error *err)
+{
+    ssize_t length = readlink("/proc/self/exe", out, PATH_MAX - 1);
+    if (length < 0)
+        return error_set_errno(err, ERR_IO, errno, "cannot find this program's folder");
+    out[length] = '\0';
+    dirname(out); /* cuts in place: the path is absolute */
+    return 0;
+}
+
+static int create_folders(const char *path, struct error *err)
+{
+    char part[PATH_MAX];
+    if (snprintf(part, sizeof part, "%s", path) >= (int)sizeof part)
+        return error_set(err, ERR_CONFIG, "data_dir: path too long");
+    for (char *at = part + 1;; at++) {
+        if (*at != '/' && *at != '\0')
+            continue;
+        char saved = *at;
+        *at = '\0';
+        if (mkdir(part, 0700) != 0 && errno != EEXIST)
+            return error_set_errno(err, ERR_CONFIG, errno, "cannot create %s", part);
+        *at = saved;
+        if (saved == '\0')
+            return 0;
+    }
+}
+
+/* Takes the data folder's lock, which the kernel frees when this process is gone. */
+static int lock_data_dir(const struct fleet_config *config, struct error *err)
+{
+    char path[PATH_MAX];
+    snprintf(path, sizeof path, "%s/supervisor.lock", config->data_dir);
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return error_set_errno(err, ERR_CONFIG, errno, "cannot open %s", path);
+    if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+        return 0; /* held until exit */
+    int code = errno == EWOULDBLOCK ? error_set(err, ERR_EXISTS, "another fleet already runs in %s",
+                                                config->data_dir)
+                                    : error_set_errno(err, ERR_IO, errno, "cannot lock %s", path);
+    close(fd);
+    return code;
+}
+
+/* Writes the effective configuration, which may hold secrets from the environment, for the
+ * children; they see the old file or the new one. */
+static int write_effective(const struct fleet_config *config, char path[PATH_MAX],
+                           struct error *err)
+{
+    struct buffer text = {0};
+    char draft[PATH_MAX + 8];
+    snprintf(path, PATH_MAX, "%s/" FLEET_EFFECTIVE, config->data_dir);
+    snprintf(draft, sizeof draft, "%s.new", path);
+    fleet_config_print(config, &text);
+    int fd = open(draft, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    bool is_written = fd >= 0 && !text.failed &&
+                      write(fd, text.data, text.size) == (ssize_t)text.size &&
+                      rename(draft, path) == 0;
+    int code = is_written ? 0 : error_set_errno(err, ERR_IO, errno, "cannot write %s", path);
+    if (fd >= 0)
+        close(fd);
+    buffer_fini(&text);
+    return code;
+}
+
+static void print_plan(const struct fleet_config *config, const struct placement *placement)
+{
+    struct buffer text = {0};
+    buffer_printf(&text, "node      %s, configuration: %s\n", config->node, config->source);
+    placement_print(placement, &text);
+    fputs(buffer_text(&text), stdout);
+    fflush(stdout);
+    buffer_fini(&text);
+}
+
+static int run_fleet(const struct options *options, const struct fleet_config *config,
+                     const struct placement *placement, struct error *err)
+{
+    char program_dir[PATH_MAX];
+    char effective[PATH_MAX];
+    int code = create_folders(config->data_dir, err);
+    if (code == 0)
+        code = lock_data_dir(config, err);
+    if (code == 0)
+        code = write_effective(config, effective, err);
+    if (code == 0 && options->program_dir == NULL)
+        code = find_program_dir(program_dir, err);
+    if (code != 0)
+        return fail(err);
+    struct process_setting setting = {
+        .program_dir = options->program_dir != NULL ? options->program_dir : program_dir,
+        .config_path = effective,
+        .config = config,
+        .topology = placement->topology,
+    };
+    int exit_code = supervisor_run(placement, &setting, err);
+    return err->code != 0 ? fail(err) : exit_code;
+}
+
+/* Plans for the config and, unless it is a dry run, runs it. */
+static int plan_and_run(const struct options *options, const struct hardware *hardware,
+                        const struct fleet_config *config, struct topology *topology,
+                        struct error *err)
+{
+    struct topology_source source = {.xml_path = options->topology_path};
+    bool is_other = options->topology_path != NULL;
+    struct placement placement;
+    if (topology_read(is_other ? &source : NULL, hardware, topology, err) != 0 ||
+        placement_create(topology, config, &placement, err) != 0)
+        return fail(err);
+    print_plan(config, &placement);
+    int exit_code = options->is_dry_run ? EXIT_OK : run_fleet(options, config, &placement, err);
+    placement_destroy(&placement);
+    return exit_code;
+}
+
+int main(int argc, char **argv)
+{
+    struct options options = {0};
+    int exit_code = parse_options(argc, argv, &options);
+    if (exit_code < 0) {
+        fputs(help, stdout);
+        return EXIT_OK;
+    }
+    if (exit_code != EXIT_OK)
+        return exit_code;
+
+    struct error err = {0};
+    struct hardware hardware;
+    struct fleet_config *config = NULL;
+    hardware_detect("", &hardware);
+    if (load_config(&options, &hardware, &config, &err) != 0)
+        return fail(&err);
+    log_open("supervisor", config->log_level, config->log_format);
+    struct topology *topology = calloc(1, sizeof *topology);
+    exit_code = topology != NULL ? plan_and_run(&options, &hardware, config, topology, &err)
+                                 : EXIT_INTERNAL;
+    free(topology);
+    fleet_config_destroy(config);
+    return exit_code;
+}
