@@ -9,7 +9,8 @@
  *   - with a deadline: it is sent again in the next session until its deadline. The engine makes
  *     that safe: requests that change something carry a request id or a task token;
  *   - without one (timeout_ms 0: standing polls): it ends with status UNAVAILABLE, and on_session
- *     tells when to issue it again.
+ *     tells when to issue it again. (One that is submitted while there is no session waits for the
+ *     next.)
  * A request that meets its deadline ends with status DEADLINE_EXCEEDED, or with UNAVAILABLE or
  * UNAUTHENTICATED and the reason where there was no session at that time. Every request gets
  * exactly one final reply.
@@ -112,7 +113,8 @@ int connection_reply_decode(const struct connection_reply *reply, struct arena *
                             ProtobufCMessage **ret_message, struct error *err);
 
 /* The typed detail of an error reply (api/proto/error_detail.proto) when it is of the type asked
- * for; NULL otherwise. Lives in arena. */
+ * for, or of any known type where descriptor is NULL; NULL otherwise. Lives in arena; its bytes
+ * fields point into the reply's body. */
 ProtobufCMessage *connection_reply_detail(const struct connection_reply *reply,
                                           const ProtobufCMessageDescriptor *descriptor,
                                           struct arena *arena);
