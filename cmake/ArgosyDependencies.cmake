@@ -22,6 +22,8 @@ find_program(PROTOC_C protoc-c REQUIRED)
 
 # argosy_feature(name on|off text): remember one line for the summary that ends the configure step.
 function(argosy_feature name state text)
+  # A semicolon would split the list that remembers the lines.
+  string(REPLACE ";" "," text "${text}")
   set_property(GLOBAL APPEND PROPERTY ARGOSY_FEATURES "${name}|${state}|${text}")
 endfunction()
 
