@@ -67,11 +67,11 @@ static int default_folders(struct loader *loader)
                                      data_dir != NULL ? data_dir : DATA_DIR_DEFAULT);
     const char *models = getenv(ENV_MODEL_DIR);
     if (config->models_dir == NULL && models != NULL && models[0] != '\0') {
-        char path[PATH_MAX];
-        if (realpath(models, path) == NULL)
-            return error_set_errno(loader->err, ERR_CONFIG, errno,
-                                   "environment variable " ENV_MODEL_DIR ": \"%s\"", models);
-        config->models_dir = arena_strdup(loader->arena, path);
+        /* Where the first model goes need not exist yet. */
+        char here[PATH_MAX];
+        if (getcwd(here, sizeof(here)) == NULL)
+            return error_set_errno(loader->err, ERR_IO, errno, "cannot find the current folder");
+        config->models_dir = yaml_path(loader->arena, here, models);
     } else if (config->models_dir == NULL) {
         config->models_dir = arena_printf(loader->arena, "%s/models", config->data_dir);
     }
