@@ -46,15 +46,15 @@ static int input_load(const struct argosy_payload *input, struct argosy_arena *a
                       json_t **ret_value, struct argosy_error *err)
 {
     if (argosy_payload_is_null(input))
-        return fail(arena, "WrongInputType", "the input is missing or null", no_details, err);
+        return fail(arena, "InvalidInput", "the input is missing or null", no_details, err);
     if (strcmp(input->encoding, ARGOSY_ENCODING_JSON) != 0)
-        return fail(arena, "WrongInputType",
+        return fail(arena, "InvalidInput",
                     argosy_arena_printf(arena, "the input is not JSON but %s", input->encoding),
                     no_details, err);
     json_error_t at;
     json_t *value = json_loadb(input->data, input->size, JSON_DECODE_ANY | JSON_ALLOW_NUL, &at);
     if (value == NULL)
-        return fail(arena, "InvalidText",
+        return fail(arena, "InvalidInput",
                     argosy_arena_printf(arena, "the input is not JSON: line %d, column %d: %s",
                                         at.line, at.column, at.text),
                     no_details, err);
@@ -71,7 +71,7 @@ static int wrong_type(const json_t *value, long index, struct argosy_arena *aren
                                         json_type_name(value))
                   : argosy_arena_printf(arena, "text %ld of the input must be a string, not %s",
                                         index, json_type_name(value));
-    return fail(arena, "WrongInputType", message, no_details, err);
+    return fail(arena, "InvalidInput", message, no_details, err);
 }
 
 static int length_check(const struct text_measure *measure, long index, struct argosy_arena *arena,
@@ -97,7 +97,7 @@ static int clean_string(const json_t *value, struct buffer *out, struct argosy_a
     struct error text_err = {0};
     int code = text_clean(json_string_value(value), json_string_length(value), out, &text_err);
     if (code == ERR_INVALID)
-        return fail(arena, "InvalidText", text_err.text, no_details, err);
+        return fail(arena, "InvalidInput", text_err.text, no_details, err);
     return code == 0 ? 0 : argosy_error_set(err, code, "%s", text_err.text);
 }
 
@@ -107,7 +107,7 @@ static int measure_string(const json_t *value, struct text_measure *ret_measure,
     struct error text_err = {0};
     if (text_measure(json_string_value(value), json_string_length(value), ret_measure, &text_err) !=
         0)
-        return fail(arena, "InvalidText", text_err.text, no_details, err);
+        return fail(arena, "InvalidInput", text_err.text, no_details, err);
     return 0;
 }
 
@@ -198,7 +198,7 @@ int text_preprocess_batch(const struct argosy_payload *input, struct argosy_aren
     if (code != 0)
         return code;
     if (!json_is_array(values))
-        code = fail(arena, "WrongInputType",
+        code = fail(arena, "InvalidInput",
                     argosy_arena_printf(arena, "the input must be a list of strings, not %s",
                                         json_type_name(values)),
                     no_details, err);

@@ -12,8 +12,8 @@
  *     EmptyInput      "Input text is empty"             blank (text.h)
  *     InputTooLong    "Input text exceeds token limit"  over TEXT_LENGTH_MAX code points; details
  *                                                       {"length": n}, in a batch also "index"
- *     WrongInputType  what was expected and what came
- *     InvalidText     not UTF-8 or not JSON
+ *     InvalidInput    not a text or a list of texts, not JSON, not UTF-8: what was expected and
+ *                     what came, or where it is wrong
  *
  * Threading: any thread; no state.
  */
