@@ -64,7 +64,35 @@ identities() {
     | select(.scheduledEventId as $id | $scheduled | index($id)) | .identity'
 }
 
-# pid_of GROUP [N]: the process id of a group's N-th worker (from 0), from the fleet's log.
-worker_pids() {
-  pgrep -f "argosy-worker-(cpu|gpu) .*--group $1 .*" --parent "$FLEET_PID"
+# workers GROUP: the process ids of a group's workers, one per line.
+workers() {
+  pgrep --parent "$FLEET_PID" --full -- "--group $1( |\$)"
+}
+
+# probe_setup: a ledger and a gate for the activities of tests/probe; PROBE_SO is the plug-in.
+probe_setup() {
+  export PROBE_DIR=$FLEET_DIR/probe
+  PROBE_SO=$ARGOSY_BUILD_DIR/tests/probe.so
+  mkdir "$PROBE_DIR"
+  mkfifo "$PROBE_DIR/gate"
+  : >"$PROBE_DIR/ledger"
+}
+
+# ledger_wait TEXT [COUNT]: returns when the ledger has COUNT lines (1) with TEXT; fails after 30 s.
+ledger_wait() {
+  local lines
+  lines=$(timeout 30 tail -n +1 -F "$PROBE_DIR/ledger" 2>/dev/null 3>&- | grep -m "${2:-1}" -- "$1") || true
+  [ "$(printf '%s\n' "$lines" | grep -c -- "$1")" -ge "${2:-1}" ]
+}
+
+# ledger_field TEXT N NAME: the field NAME= of the N-th ledger line with TEXT; "utc_us" is the first.
+ledger_field() {
+  local line
+  line=$(grep -- "$1" "$PROBE_DIR/ledger" | sed -n "${2}p")
+  if [ "$3" = utc_us ]; then printf '%s' "${line%% *}"; else sed -E "s/.* $3=([^ ]*).*/\1/" <<<"$line"; fi
+}
+
+# gate_open: lets one waiting activity through; waits until one is there.
+gate_open() {
+  timeout 30 bash -c 'printf x >"$0"' "$PROBE_DIR/gate"
 }

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * probe: a plug-in for integration and fault tests: workflows whose activities keep a ledger and
+ * wait at a gate, so that a test knows where a process is when it kills it.
+ *
+ * The folder is $PROBE_DIR. Activities append lines to its file `ledger`, each one write(2):
+ *
+ *     <utc_us> <activity> <what> pid=<pid> attempt=<n> loss=<n> from=<n>
+ *
+ * A gate is the FIFO `gate`: an activity opens it and waits for one byte, which the test writes.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <argosy/plugin.h>
+
+#define PATH_SIZE 512
+
+static int probe_path(const char *name, char *path, struct argosy_error *err)
+{
+    const char *folder = getenv("PROBE_DIR");
+    if (folder == NULL)
+        return argosy_error_set(err, ARGOSY_ERR_CONFIG, "PROBE_DIR is not set");
+    snprintf(path, PATH_SIZE, "%s/%s", folder, name);
+    return 0;
+}
+
+static int ledger_append(struct argosy_activity *activity, const char *what, int64_t from,
+                         struct argosy_error *err)
+{
+    char path[PATH_SIZE];
+    int code = probe_path("ledger", path, err);
+    if (code != 0)
+        return code;
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    const struct argosy_activity_info *info = argosy_activity_info(activity);
+    char line[256];
+    int length =
+        snprintf(line, sizeof line, "%lld %s %s pid=%d attempt=%d loss=%d from=%lld\n",
+                 (long long)now.tv_sec * 1000000 + now.tv_nsec / 1000, info->activity_type, what,
+                 (int)getpid(), (int)info->attempt, (int)info->loss_count, (long long)from);
+    int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return argosy_error_set(err, ARGOSY_ERR_IO, "cannot open the ledger: errno %d", errno);
+    ssize_t written = write(fd, line, (size_t)length);
+    close(fd);
+    return written == length ? 0 : argosy_error_set(err, ARGOSY_ERR_IO, "cannot write the ledger");
+}
+
+static int gate_wait(struct argosy_error *err)
+{
+    char path[PATH_SIZE];
+    int code = probe_path("gate", path, err);
+    if (code != 0)
+        return code;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return argosy_error_set(err, ARGOSY_ERR_IO, "cannot open the gate: errno %d", errno);
+    char byte;
+    ssize_t got = read(fd, &byte, 1);
+    close(fd);
+    return got == 1 ? 0 : argosy_error_set(err, ARGOSY_ERR_IO, "the gate was shut");
+}
+
+static int pass(struct argosy_activity *activity, void *user_data,
+                struct argosy_payload *ret_result, struct argosy_error *err)
+{
+    (void)user_data;
+    int code = ledger_append(activity, "passed", 0, err);
+    if (code == 0)
+        *ret_result = argosy_payload_integer(argosy_activity_arena(activity), getpid());
+    return code;
+}
+
+static int wait_at_gate(struct argosy_activity *activity, void *user_data,
+                        struct argosy_payload *ret_result, struct argosy_error *err)
+{
+    (void)user_data;
+    int code = ledger_append(activity, "waiting", 0, err);
+    if (code == 0)
+        code = gate_wait(err);
+    if (code == 0)
+        code = ledger_append(activity, "passed", 0, err);
+    if (code == 0)
+        *ret_result = argosy_payload_integer(argosy_activity_arena(activity), getpid());
+    return code;
+}
+
+/* Counts to 10 with a heartbeat after each; its first dispatch waits at the gate after 5. */
+static int count_with_checkpoints(struct argosy_activity *activity, void *user_data,
+                                  struct argosy_payload *ret_result, struct argosy_error *err)
+{
+    (void)user_data;
+    int64_t next = 0;
+    const struct argosy_payload *checkpoint = argosy_activity_last_heartbeat(activity);
+    if (!argosy_payload_is_null(checkpoint)) {
+        int code = argosy_payload_get_integer(checkpoint, &next, err);
+        if (code != 0)
+            return code;
+    }
+    int code = ledger_append(activity, "started", next, err);
+    bool resumed = next > 0;
+    for (; code == 0 && next < 10; next++) {
+        if (next == 5 && !resumed) {
+            code = ledger_append(activity, "waiting", next, err);
+            if (code == 0)
+                code = gate_wait(err);
+        }
+        struct argosy_payload details =
+            argosy_payload_integer(argosy_activity_arena(activity), next + 1);
+        argosy_activity_heartbeat(activity, &details);
+    }
+    if (code == 0)
+        *ret_result = argosy_payload_integer(argosy_activity_arena(activity), next);
+    return code;
+}
+
+/* Kills the process that runs it, whichever that is. */
+static int poison(struct argosy_activity *activity, void *user_data,
+                  struct argosy_payload *ret_result, struct argosy_error *err)
+{
+    (void)user_data;
+    (void)ret_result;
+    int code = ledger_append(activity, "poisoned", 0, err);
+    if (code == 0)
+        _exit(70);
+    return code;
+}
+
+/* One activity of the type that user_data names. */
+static int run_one(struct argosy_workflow *workflow, void *user_data,
+                   struct argosy_payload *ret_result, struct argosy_error *err)
+{
+    return argosy_activity_execute(
+        workflow,
+        &(struct argosy_activity_options){
+            .type = user_data, .start_to_close_timeout_ms = 60000, .heartbeat_timeout_ms = 0},
+        ret_result, err);
+}
+
+/* probe_pass, then probe_gate, then probe_pass: a worker can be killed between two of them. */
+static int run_three(struct argosy_workflow *workflow, void *user_data,
+                     struct argosy_payload *ret_result, struct argosy_error *err)
+{
+    (void)user_data;
+    static const char *const types[] = {"probe_pass", "probe_gate", "probe_pass"};
+    for (int i = 0; i < 3; i++) {
+        int code = run_one(workflow, (void *)types[i], ret_result, err);
+        if (code != 0)
+            return code;
+    }
+    return 0;
+}
+
+/* Waits for the signal "go" and answers the query "state" meanwhile. */
+static int answer_state(struct argosy_workflow *workflow, const struct argosy_payloads *input,
+                        void *user_data, struct argosy_payload *ret_answer,
+                        struct argosy_error *err)
+{
+    (void)workflow;
+    (void)input;
+    (void)err;
+    *ret_answer = argosy_payload_json(user_data);
+    return 0;
+}
+
+static int wait_for_signal(struct argosy_workflow *workflow, void *user_data,
+                           struct argosy_payload *ret_result, struct argosy_error *err)
+{
+    (void)user_data;
+    argosy_query_handle(workflow, "state", answer_state, (void *)"\"waiting\"");
+    return argosy_signal_receive(workflow, "go", -1, ret_result, err);
+}
+
+ARGOSY_PLUGIN(registry, err)
+{
+    static const struct {
+        const char *type;
+        argosy_activity_function *function;
+    } activities[] = {
+        {"probe_pass", pass},
+        {"probe_gate", wait_at_gate},
+        {"probe_count", count_with_checkpoints},
+        {"probe_poison", poison},
+    };
+    static const struct {
+        const char *type;
+        argosy_workflow_function *function;
+        const char *activity;
+    } workflows[] = {
+        {"ProbeGate", run_one, "probe_gate"},     {"ProbeCount", run_one, "probe_count"},
+        {"ProbePoison", run_one, "probe_poison"}, {"ProbePass", run_one, "probe_pass"},
+        {"ProbeThree", run_three, NULL},          {"ProbeSignal", wait_for_signal, NULL},
+    };
+    int code = 0;
+    for (size_t i = 0; code == 0 && i < sizeof activities / sizeof activities[0]; i++)
+        code = argosy_registry_add_activity(registry, activities[i].type, activities[i].function,
+                                            NULL, err);
+    for (size_t i = 0; code == 0 && i < sizeof workflows / sizeof workflows[0]; i++)
+        code = argosy_registry_add_workflow(registry, workflows[i].type, workflows[i].function,
+                                            (void *)workflows[i].activity, err);
+    return code;
+}
