@@ -45,7 +45,7 @@ static void set_text(struct error *err, const char *format, va_list args)
         mark_cut(err->text);
 }
 
-int error_set(struct error *err, int code, const char *format, ...)
+int(error_set)(struct error *err, int code, const char *format, ...)
 {
     ASSERT(code < 0);
     if (err == NULL)
@@ -58,7 +58,7 @@ int error_set(struct error *err, int code, const char *format, ...)
     return code;
 }
 
-int error_set_errno(struct error *err, int code, int errnum, const char *format, ...)
+int(error_set_errno)(struct error *err, int code, int errnum, const char *format, ...)
 {
     ASSERT(code < 0);
     if (err == NULL)

@@ -76,6 +76,18 @@ int error_set(struct error *err, int code, const char *format, ...)
 int error_set_errno(struct error *err, int code, int errnum, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
+/* The compiler is told what the functions promise, that the code is negative, so that it sees that
+ * out parameters are set wherever 0 was returned. */
+#define ERROR_NEGATIVE(code)                                                                       \
+    ({                                                                                             \
+        int error_code_ = (code);                                                                  \
+        if (error_code_ >= 0)                                                                      \
+            __builtin_unreachable();                                                               \
+        error_code_;                                                                               \
+    })
+#define error_set(...)       ERROR_NEGATIVE(error_set(__VA_ARGS__))
+#define error_set_errno(...) ERROR_NEGATIVE(error_set_errno(__VA_ARGS__))
+
 /* Puts "prefix: " before the text of an err that is already set; returns err's code. */
 int error_prefix(struct error *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

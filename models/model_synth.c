@@ -188,7 +188,8 @@ static int write_settings(const char *folder, const struct model_shape *shape, s
     if ((code = save(folder, "sentence_bert_config.json", out, err)) != 0)
         return code;
     char pooling[PATH_MAX];
-    snprintf(pooling, sizeof pooling, "%s/1_Pooling", folder);
+    if (snprintf(pooling, sizeof pooling, "%s/1_Pooling", folder) >= (int)sizeof pooling)
+        return error_set(err, ERR_INVALID, "%s: the path is too long", folder);
     if ((code = folder_create(pooling, err)) != 0)
         return code;
     write_pooling(out, shape);
