@@ -73,7 +73,8 @@ static void codes_map_to_grpc_and_back(void **state)
     assert_int_equal(error_from_grpc_status(0), 0);
     assert_int_equal(error_from_grpc_status(6), ERR_EXISTS);
     assert_int_equal(error_from_grpc_status(14), ERR_UNAVAILABLE);
-    assert_int_equal(error_from_grpc_status(2), ERR_INTERNAL);
+    assert_int_equal(error_from_grpc_status(2), ERR_FAILED);
+    assert_int_equal(error_from_grpc_status(99), ERR_INTERNAL);
     assert_string_equal(error_name(ERR_TIMEOUT), "ERR_TIMEOUT");
     assert_int_equal(error_disposition(ERR_STORAGE), DISPOSITION_STOP);
 }
