@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * infer_task: what the activity run_inference reads and writes.
+ *
+ *   input    "text"  or  {"text": "text", ...}
+ *   result   {"input": "text", "label": "positive", "score": 0.9731}
+ *
+ * Threading: one thread at a time per task.
+ */
+#ifndef ARGOSY_WORKER_GPU_INFER_TASK_H
+#define ARGOSY_WORKER_GPU_INFER_TASK_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/buffer.h"
+#include "common/error.h"
+#include "models/model.h"
+
+struct infer_task {
+    char *text; /* owns; UTF-8, may hold NUL */
+    size_t text_size;
+    int32_t *ids;           /* owns */
+    uint32_t cu_seqlens[2]; /* 0, tokens */
+};
+
+/* Reads and tokenises the input. ERR_INVALID says what is wrong with it; ERR_MEMORY.
+ * infer_task_fini frees what the struct owns. */
+int infer_task_init(struct infer_task *task, const char *json, size_t size,
+                    const struct model *model, struct error *err);
+
+/* Accepts a zeroed struct. */
+void infer_task_fini(struct infer_task *task);
+
+/* Appends the result. ERR_INTERNAL for a score that is not finite, ERR_LIMIT when the text makes
+ * the result larger than a payload may be, ERR_MEMORY. */
+int infer_task_result(const struct infer_task *task, const char *label, float score,
+                      struct buffer *out, struct error *err);
+
+#endif
