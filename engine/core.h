@@ -26,6 +26,7 @@
 
 #include "api/messages.h"
 #include "api/method.h"
+#include "common/buffer.h"
 #include "common/error.h"
 #include "common/limits.h"
 #include "engine/outbox.h"
@@ -114,5 +115,9 @@ void core_recovered(struct core *core, const struct core_input *input, int64_t n
 
 /* Aborts if an invariant of DESIGN section 4 does not hold. Slow; for tests and the simulator. */
 void core_check(const struct core *core);
+
+/* Appends the persistent state of every open run as text, in the order of the run keys: cores with
+ * equal states give equal texts. For tests and the simulator. */
+void core_dump(const struct core *core, struct buffer *text);
 
 #endif
