@@ -31,6 +31,12 @@ if(ARGOSY_SANITIZE)
   add_link_options(-fsanitize=${ARGOSY_SANITIZE})
 endif()
 
+# A fuzzer that does not see which branches of the libraries it reached only guesses.
+if(ARGOSY_FUZZ)
+  add_compile_options(-fsanitize=fuzzer-no-link)
+  add_link_options(-fsanitize=fuzzer-no-link)
+endif()
+
 # Installed binaries find their libraries beside them: the installed tree can be moved.
 set(CMAKE_INSTALL_RPATH "$ORIGIN/../lib")
 include(GNUInstallDirs)
