@@ -9,6 +9,7 @@
 
 #include "cli/command_table.h"
 #include "cli/demo.h"
+#include "cli/history_steps.h"
 #include "cli/history_view.h"
 #include "cli/message_view.h"
 #include "cli/output.h"
@@ -129,7 +130,7 @@ static int pairs_print(const struct demo *demo, struct error *err)
 
 static int steps_print(const json_t *history, struct error *err)
 {
-    json_t *steps = demo_steps(history);
+    json_t *steps = history_steps(history);
     struct table table;
     table_init(&table, (const char *const[]){"STEP", "QUEUE", "PID", "PROCESS", "ATTEMPT",
                                              "OUTCOME", "TOOK", NULL});
@@ -209,7 +210,7 @@ static int run_json(struct session *session, const struct demo_run *run, json_t 
         json_object_set_new(object, "failure", json_string(run->failure));
     else
         json_object_set(object, "result", run->result);
-    json_object_set_new(object, "steps", demo_steps(history));
+    json_object_set_new(object, "steps", history_steps(history));
     json_decref(history);
     return 0;
 }

@@ -47,8 +47,4 @@ void demo_fini(struct demo *demo);
 /* Whether every run completed. */
 bool demo_is_complete(const struct demo *demo);
 
-/* The activities of a history, in order: [{"activity", "queue", "attempt", "identity", "pid",
- * "outcome", "ms"}]. The caller releases it. */
-json_t *demo_steps(const json_t *history);
-
 #endif

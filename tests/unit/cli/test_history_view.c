@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/history_steps.h"
 #include "cli/message_view.h"
 #include "tests/test.h"
 
@@ -115,6 +116,38 @@ static void the_table_has_a_row_for_every_event(void **state)
     free(text);
 }
 
+static void steps_are_the_activities_of_a_run(void **state)
+{
+    (void)state;
+    static const char text[] =
+        "{\"events\": ["
+        "{\"eventId\": \"5\", \"activityTaskScheduledEventAttributes\": {\"activityType\":"
+        " {\"name\": \"a\"}, \"taskQueue\": {\"name\": \"cpu-queue\"}}},"
+        "{\"eventId\": \"6\", \"activityTaskScheduledEventAttributes\": {\"activityType\":"
+        " {\"name\": \"b\"}, \"taskQueue\": {\"name\": \"gpu-queue\"}}},"
+        "{\"eventId\": \"7\", \"eventTime\": \"2026-01-31T00:00:01Z\","
+        " \"activityTaskStartedEventAttributes\": {\"scheduledEventId\": \"6\", \"attempt\": 2,"
+        " \"identity\": \"4711@host#gpu\"}},"
+        "{\"eventId\": \"8\", \"eventTime\": \"2026-01-31T00:00:01.0125Z\","
+        " \"activityTaskTimedOutEventAttributes\": {\"scheduledEventId\": \"6\"}},"
+        "{\"eventId\": \"9\", \"activityTaskCompletedEventAttributes\":"
+        " {\"scheduledEventId\": \"99\"}}"
+        "]}";
+    json_t *events = json_loads(text, 0, NULL);
+    json_t *want =
+        json_pack("[{s:s, s:s}, {s:s, s:s, s:s, s:i, s:i, s:s, s:f}]", "activity", "a", "queue",
+                  "cpu-queue", "activity", "b", "queue", "gpu-queue", "identity", "4711@host#gpu",
+                  "pid", 4711, "attempt", 2, "outcome", "timed out", "ms", 12.5);
+    json_t *steps = history_steps(events);
+    assert_true(json_equal(steps, want));
+    json_decref(steps);
+    json_decref(want);
+    json_decref(events);
+    steps = history_steps(NULL);
+    assert_int_equal(json_array_size(steps), 0);
+    json_decref(steps);
+}
+
 static void json_of_the_api_reads_as_numbers_and_times(void **state)
 {
     (void)state;
@@ -140,6 +173,7 @@ int main(void)
         cmocka_unit_test(details_say_what_matters_of_each_event),
         cmocka_unit_test(long_values_are_cut_between_characters),
         cmocka_unit_test(the_table_has_a_row_for_every_event),
+        cmocka_unit_test(steps_are_the_activities_of_a_run),
         cmocka_unit_test(json_of_the_api_reads_as_numbers_and_times),
     };
     return cmocka_run_group_tests(tests, history_load, history_release);

@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * command_fleet: `argosy dev`, `argosy up` and `argosy topo`.
+ *
+ * dev and up become argosy-supervisor: signals, exit status and output are its own. What a user can
+ * get wrong before that (the config, a model that is not there) is said here at once.
+ */
+#include <inttypes.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/command_table.h"
+#include "cli/output.h"
+#include "cli/program.h"
+#include "common/fleet_config.h"
+#include "common/hardware.h"
+#include "models/model_store.h"
+#include "supervisor/placement.h"
+#include "supervisor/topology.h"
+
+#define SUPERVISOR "argosy-supervisor"
+
+/* Every GPU worker's model must be in the models folder. */
+static int models_check(const struct fleet_config *config, struct error *err)
+{
+    for (size_t i = 0; i < config->group_count; i++) {
+        const struct fleet_group *group = &config->groups[i];
+        char path[MODEL_PATH_MAX];
+        if (group->kind != FLEET_GROUP_GPU)
+            continue;
+        int code = model_store_path(config->models_dir, group->model, path, err);
+        if (code != 0)
+            return code;
+        if (access(path, R_OK) != 0)
+            return error_set(err, ERR_NOT_FOUND,
+                             "model %s of group \"%s\" is not in %s; bring it with: argosy model "
+                             "fetch %s --data-dir %s",
+                             group->model, group->name, config->models_dir, group->model,
+                             config->data_dir);
+    }
+    return 0;
+}
+
+/* ---- dev ---- */
+
+static const char *const device_choices[] = {"auto", "cuda", "cpu", NULL};
+
+static const struct option dev_options[] = {
+    {"data-dir", NULL, 0, OPTION_TEXT, "FOLDER",
+     "where the store, sockets, models and logs live (./.argosy)", NULL},
+    {"model", NULL, 0, OPTION_TEXT, "NAME", "model of the GPU workers (" FLEET_MODEL_DEFAULT ")",
+     NULL},
+    {"device", NULL, 0, OPTION_CHOICE, "auto|cuda|cpu",
+     "what GPU workers compute on (auto: CUDA where there is a GPU, else the CPU)", device_choices},
+    {"cpu-workers", NULL, 0, OPTION_NUMBER, "N", "CPU worker processes (one per two processors)",
+     NULL},
+    {0},
+};
+
+static int dev_config(const struct parsed *parsed, struct fleet_config **ret_config,
+                      struct error *err)
+{
+    struct hardware hardware;
+    struct fleet_dev_options options = {
+        .data_dir = parsed_text(parsed, "data-dir"),
+        .model = parsed_text(parsed, "model"),
+        .cpu_workers = (int)parsed_number(parsed, "cpu-workers", 0),
+    };
+    const char *device = parsed_text(parsed, "device");
+    for (int i = 0; device != NULL && device_choices[i] != NULL; i++)
+        if (strcmp(device, fleet_device_name((enum fleet_device)i)) == 0)
+            options.device = (enum fleet_device)i;
+    hardware_detect("", &hardware);
+    return fleet_config_default(&options, &hardware, ret_config, err);
+}
+
+static int dev(const struct invocation *invocation, struct error *err)
+{
+    static const char *const passed_on[] = {"data-dir", "model", "device", "cpu-workers"};
+    static const char *const names[] = {"--data-dir", "--model", "--device", "--cpu-workers"};
+    const struct parsed *parsed = &invocation->parsed;
+    if (parsed_has(parsed, "cpu-workers") && parsed_number(parsed, "cpu-workers", 0) == 0)
+        return command_usage(invocation, "--cpu-workers must be at least 1");
+    struct fleet_config *config;
+    int code = dev_config(parsed, &config, err);
+    if (code != 0)
+        return code;
+    code = models_check(config, err);
+    fleet_config_destroy(config);
+    if (code != 0)
+        return code;
+    const char *arguments[2 + 2 * 4 + 1] = {SUPERVISOR, "--dev"};
+    size_t count = 2;
+    for (size_t i = 0; i < sizeof(passed_on) / sizeof(passed_on[0]); i++) {
+        if (!parsed_has(parsed, passed_on[i]))
+            continue;
+        arguments[count++] = names[i];
+        arguments[count++] = parsed_text(parsed, passed_on[i]);
+    }
+    return program_exec(SUPERVISOR, arguments, err);
+}
+
+/* ---- up ---- */
+
+static const struct option up_options[] = {
+    {"config", NULL, 'c', OPTION_TEXT, "FILE", "the node's config; also as the argument", NULL},
+    {0},
+};
+
+static int up(const struct invocation *invocation, struct error *err)
+{
+    const struct parsed *parsed = &invocation->parsed;
+    const char *file = parsed_text(parsed, "config");
+    if (file == NULL && parsed->argument_count > 0)
+        file = parsed->arguments[0];
+    if (file == NULL)
+        return command_usage(invocation, "--config is missing");
+    struct fleet_config *config;
+    int code = fleet_config_load(file, &config, err);
+    if (code != 0)
+        return code;
+    code = models_check(config, err);
+    fleet_config_destroy(config);
+    if (code != 0)
+        return code;
+    return program_exec(SUPERVISOR, (const char *const[]){SUPERVISOR, "--config", file, NULL}, err);
+}
+
+/* ---- topo ---- */
+
+static const struct option topo_options[] = {
+    {"config", NULL, 'c', OPTION_TEXT, "FILE", "the node's config (this machine's defaults)", NULL},
+    {"xml", NULL, 0, OPTION_TEXT, "FILE",
+     "the plan for another machine: what lstopo --of xml wrote", NULL},
+    {"synthetic", NULL, 0, OPTION_TEXT, "TEXT",
+     "the plan for a made-up machine, as hwloc describes one", NULL},
+    {0},
+};
+
+static json_t *cpus_json(const cpu_set_t *cpus)
+{
+    json_t *list = json_array();
+    for (int cpu = 0; cpu < CPU_SETSIZE; cpu++)
+        if (CPU_ISSET(cpu, cpus))
+            json_array_append_new(list, json_integer(cpu));
+    return list;
+}
+
+static json_t *placement_json(const struct placement *placement)
+{
+    const struct topology *topology = placement->topology;
+    json_t *pins = json_array();
+    for (size_t i = 0; i < placement->pin_count; i++) {
+        const struct placement_pin *pin = &placement->pins[i];
+        char name[PLACEMENT_NAME_MAX];
+        json_t *row =
+            json_pack("{s:s, s:b, s:b, s:o}", "process", placement_name(pin, name), "pinned",
+                      pin->is_pinned, "shared", pin->is_shared, "cpus", cpus_json(&pin->cpus));
+        if (pin->memory_node >= 0)
+            json_object_set_new(row, "memoryNode", json_integer(pin->memory_node));
+        if (pin->gpu >= 0)
+            json_object_set_new(row, "gpu", json_string(topology->gpus[pin->gpu].gpu.bus_id));
+        json_array_append_new(pins, row);
+    }
+    return json_pack("{s:i, s:i, s:i, s:i, s:o}", "packages", topology->package_count, "numaNodes",
+                     topology->node_count, "cores", topology->core_count, "gpus",
+                     topology->gpu_count, "processes", pins);
+}
+
+static int placement_report(const struct invocation *invocation, const struct topology *topology,
+                            const struct fleet_config *config, struct error *err)
+{
+    struct placement placement;
+    int code = placement_create(topology, config, &placement, err);
+    if (code != 0)
+        return code;
+    if (invocation->json) {
+        code = output_json(placement_json(&placement), err);
+    } else {
+        struct buffer out = {0};
+        placement_print(&placement, &out);
+        fputs(buffer_text(&out), stdout);
+        buffer_fini(&out);
+    }
+    placement_destroy(&placement);
+    return code;
+}
+
+static int topo(const struct invocation *invocation, struct error *err)
+{
+    static struct topology topology; /* too large for a stack */
+    const struct parsed *parsed = &invocation->parsed;
+    const struct topology_source source = {.xml_path = parsed_text(parsed, "xml"),
+                                           .synthetic = parsed_text(parsed, "synthetic")};
+    if (source.xml_path != NULL && source.synthetic != NULL)
+        return command_usage(invocation, "give --xml or --synthetic, not both");
+    struct hardware hardware;
+    hardware_detect("", &hardware);
+    int code = topology_read(source.xml_path != NULL || source.synthetic != NULL ? &source : NULL,
+                             &hardware, &topology, err);
+    if (code != 0)
+        return code;
+    const char *file = parsed_text(parsed, "config");
+    struct fleet_config *config;
+    code = file != NULL ? fleet_config_load(file, &config, err)
+                        : fleet_config_default(NULL, &hardware, &config, err);
+    if (code != 0)
+        return code;
+    code = placement_report(invocation, &topology, config, err);
+    fleet_config_destroy(config);
+    return code;
+}
+
+const struct command command_dev = {
+    .name = "dev",
+    .summary = "run everything in this terminal: engine, CPU and GPU workers",
+    .arguments = "",
+    .about =
+        "Needs no config. Prints where each process runs, then what happens; \"fleet ready\" says\n"
+        "that it serves. Ctrl-C drains and ends it.",
+    .example = "argosy dev\n"
+               "argosy dev --data-dir /tmp/argosy --cpu-workers 4 --device cpu",
+    .options = {{dev_options, common_options}},
+    .run = dev,
+};
+
+const struct command command_up = {
+    .name = "up",
+    .summary = "run the node of a config file",
+    .arguments = "[FILE]",
+    .arguments_max = 1,
+    .example = "argosy up -c fleet.yaml",
+    .options = {{up_options, common_options}},
+    .run = up,
+};
+
+const struct command command_topo = {
+    .name = "topo",
+    .summary = "this machine, and which process would run on which cores",
+    .arguments = "",
+    .example = "argosy topo\n"
+               "argosy topo --config fleet.yaml --synthetic \"pack:2 numa:1 core:16 pu:2\"",
+    .options = {{topo_options, common_options}},
+    .run = topo,
+};
