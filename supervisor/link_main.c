@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * link_main: the program argosy-link: speaks to the engine for the supervisor, which itself holds
+ * no ZeroMQ (docs/spec/04-supervision.md, section "Link").
+ *
+ * It receives deaths from the supervisor (link_message.h), tells the engine of each with WorkerLost
+ * until the engine has acknowledged it, and passes the acknowledgement on. It keeps nothing else: a
+ * new link starts with what the supervisor sends again. Its own death is no worker's.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/child.h"
+#include "common/clock.h"
+#include "common/exit_code.h"
+#include "common/fleet_config.h"
+#include "common/limits.h"
+#include "common/log.h"
+#include "queues/connection.h"
+#include "supervisor/link_message.h"
+
+static const char help[] =
+    "usage: argosy-link --config FILE\n"
+    "\n"
+    "Tells the engine which workers of this node died. Started by argosy-supervisor.\n"
+    "\n"
+    "  --config FILE   the node's configuration\n"
+    "  --help          this text\n"
+    "\n"
+    "example: argosy-link --config /var/lib/argosy/fleet.effective.yaml\n";
+
+/* One request's life; the connection carries it from session to session meanwhile. */
+#define REQUEST_TIMEOUT_MS 10000
+/* After a refusal that may pass. */
+#define RETRY_NS NS_PER_S
+/* On SIGTERM: what the engine has not acknowledged by then it finds out by the leases. Less than
+ * the supervisor's patience with us. */
+#define DRAIN_NS (1500 * NS_PER_MS)
+
+struct report {
+    struct link *link;
+    struct link_death death;
+    bool is_used;
+    uint64_t retry_ns; /* when to tell it again; 0: the engine was asked */
+};
+
+struct link {
+    struct child child;
+    struct connection *connection;
+    int epoll_fd; /* over the two below, for the connection's loop */
+    int signal_fd;
+    int supervisor_fd;   /* -1: no supervisor */
+    uint64_t drain_ns;   /* when to leave at the latest; 0: not draining */
+    size_t report_count; /* used ones */
+    struct report reports[LINK_PENDING_MAX];
+};
+
+static void acknowledge(struct report *report)
+{
+    struct link_ack ack = {.sequence = report->death.sequence};
+    /* If it does not arrive, the supervisor tells the next link, and the engine takes it twice. */
+    ssize_t sent = send(report->link->supervisor_fd, &ack, sizeof ack, MSG_NOSIGNAL);
+    (void)sent;
+    report->is_used = false;
+    report->link->report_count--;
+}
+
+static void take_reply(void *context, const struct connection_reply *reply)
+{
+    struct report *report = context;
+    const struct link_death *death = &report->death;
+    struct arena arena;
+    struct error err = {0};
+    ProtobufCMessage *message = NULL;
+    arena_init(&arena, LIMIT_KIB * 64);
+    int code = connection_reply_decode(reply, &arena, &message, &err);
+    if (code == 0) {
+        const Api__WorkerLostResponse *response = (const Api__WorkerLostResponse *)message;
+        log_info("death.told", "pid=%lld tasks_lost=%d", (long long)death->pid,
+                 response->tasks_lost);
+        acknowledge(report);
+    } else if (error_disposition(code) == DISPOSITION_RETRY) {
+        report->retry_ns = clock_monotonic_ns() + RETRY_NS;
+    } else {
+        char quoted[ERROR_TEXT_MAX];
+        log_error("death.refused", "pid=%lld error=%s", (long long)death->pid,
+                  log_quote(err.text, quoted, sizeof quoted));
+        acknowledge(report);
+    }
+    arena_fini(&arena);
+}
+
+static void tell_engine(struct report *report)
+{
+    struct link_death *death = &report->death;
+    Api__WorkerLostRequest message = API__WORKER_LOST_REQUEST__INIT;
+    message.node = report->link->child.node;
+    message.has_pid = true;
+    message.pid = death->pid;
+    message.reason = death->reason;
+    message.instance_id = death->instance_id;
+    struct connection_request request = {
+        .message = &message.base,
+        .method = METHOD_WORKER_LOST,
+        .timeout_ms = REQUEST_TIMEOUT_MS,
+        .on_reply = take_reply,
+        .context = report,
+    };
+    int code = connection_submit(report->link->connection, &request, NULL, NULL);
+    report->retry_ns = code == 0 ? 0 : clock_monotonic_ns() + RETRY_NS;
+}
+
+/* Takes one death from the supervisor. Records are checked although only our own supervisor can
+ * have written them: the two programs may be of different builds. */
+static void take_death(struct link *link)
+{
+    struct link_death death;
+    ssize_t count = recv(link->supervisor_fd, &death, sizeof death, MSG_DONTWAIT | MSG_TRUNC);
+    if (count < 0)
+        return;
+    if (count != (ssize_t)sizeof death || memchr(death.reason, '\0', sizeof death.reason) == NULL ||
+        memchr(death.instance_id, '\0', sizeof death.instance_id) == NULL) {
+        log_error("supervisor.record_malformed", "bytes=%zd", count);
+        exit(EXIT_INTERNAL); /* or the supervisor is gone: nothing is left to do */
+    }
+    for (size_t i = 0; i < LINK_PENDING_MAX; i++) {
+        struct report *report = &link->reports[i];
+        if (report->is_used)
+            continue;
+        *report = (struct report){.link = link, .death = death, .is_used = true};
+        link->report_count++;
+        tell_engine(report);
+        return;
+    }
+    /* The supervisor remembers no more than we have room for. */
+    log_error("death.dropped", "pid=%lld", (long long)death.pid);
+}
+
+static void take_news(struct link *link)
+{
+    struct epoll_event events[2];
+    int count = epoll_wait(link->epoll_fd, events, 2, 0);
+    for (int i = 0; i < count; i++) {
+        if (events[i].data.fd == link->supervisor_fd) {
+            take_death(link);
+        } else if (link->drain_ns == 0) {
+            link->drain_ns = clock_monotonic_ns() + DRAIN_NS;
+            epoll_ctl(link->epoll_fd, EPOLL_CTL_DEL, link->signal_fd, NULL);
+        }
+    }
+}
+
+/* Tells again what is due; returns how long the loop may wait, -1 for ever. */
+static int tell_again(struct link *link)
+{
+    uint64_t now_ns = clock_monotonic_ns();
+    uint64_t nearest_ns = link->drain_ns != 0 ? link->drain_ns : UINT64_MAX;
+    for (size_t i = 0; i < LINK_PENDING_MAX && link->report_count > 0; i++) {
+        struct report *report = &link->reports[i];
+        if (!report->is_used || report->retry_ns == 0)
+            continue;
+        if (report->retry_ns <= now_ns)
+            tell_engine(report);
+        if (report->retry_ns != 0 && report->retry_ns < nearest_ns)
+            nearest_ns = report->retry_ns;
+    }
+    if (nearest_ns == UINT64_MAX)
+        return -1;
+    return nearest_ns > now_ns ? (int)((nearest_ns - now_ns) / NS_PER_MS) + 1 : 0;
+}
+
+static bool is_drained(const struct link *link)
+{
+    return link->drain_ns != 0 &&
+           (link->report_count == 0 || clock_monotonic_ns() >= link->drain_ns);
+}
+
+static int run(struct link *link, struct error *err)
+{
+    int code = 0;
+    while (code == 0 && !is_drained(link)) {
+        bool has_news = false;
+        code = connection_run(link->connection, tell_again(link), link->epoll_fd, &has_news, err);
+        if (has_news)
+            take_news(link);
+        child_progress(&link->child);
+    }
+    return code;
+}
+
+/* Set-up */
+
+static int watch(struct link *link, int fd, struct error *err)
+{
+    struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
+    if (fd >= 0 && epoll_ctl(link->epoll_fd, EPOLL_CTL_ADD, fd, &event) != 0)
+        return error_set_errno(err, ERR_IO, errno, "cannot watch descriptor %d", fd);
+    return 0;
+}
+
+static int link_open(struct link *link, const struct fleet_config *config, struct error *err)
+{
+    link->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    if (link->epoll_fd < 0)
+        return error_set_errno(err, ERR_IO, errno, "cannot set up the loop");
+    struct fleet_endpoint endpoint;
+    int code = watch(link, link->signal_fd, err);
+    if (code == 0)
+        code = watch(link, link->supervisor_fd, err);
+    if (code == 0)
+        code = fleet_config_endpoint(config, &endpoint, err);
+    if (code != 0)
+        return code;
+    struct connection_config connection = {
+        .address = endpoint.address,
+        .server_key_file = endpoint.server_public_key_file,
+        .client_key_file = endpoint.client_key_file,
+        .identity = link->child.identity,
+        .instance_id = link->child.instance_id,
+        .node = link->child.node,
+    };
+    return connection_open(&connection, &link->connection, err);
+}
+
+static int fail(const struct error *err)
+{
+    char quoted[ERROR_TEXT_MAX];
+    log_error("link.failed", "error=%s", log_quote(err->text, quoted, sizeof quoted));
+    if (err->code == ERR_CLOSED)
+        return EXIT_PARENT_DIED;
+    return error_disposition(err->code) == DISPOSITION_STOP ? EXIT_BAD_CONFIG : EXIT_INTERNAL;
+}
+
+static int serve(struct link *link, const char *config_path, struct error *err)
+{
+    struct fleet_config *config = NULL;
+    int code = fleet_config_load(config_path, &config, err);
+    if (code != 0)
+        return code;
+    log_open("link", config->log_level, config->log_format);
+    code = link_open(link, config, err);
+    if (code == 0) {
+        child_ready(&link->child);
+        code = run(link, err);
+        connection_close(link->connection);
+    }
+    fleet_config_destroy(config);
+    return code;
+}
+
+/* The descriptor that the supervisor passed; -1 without one. */
+static int supervisor_socket(void)
+{
+    const char *text = getenv(LINK_ENV_FD);
+    struct link_death death;
+    int fd = text != NULL ? atoi(text) : -1;
+    /* Whether it is a socket at all. */
+    if (fd >= 0 && recv(fd, &death, 0, MSG_PEEK | MSG_DONTWAIT) < 0 && errno != EAGAIN)
+        return -1;
+    return fd;
+}
+
+int main(int argc, char **argv)
+{
+    static const struct option options[] = {{"config", required_argument, NULL, 'c'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {NULL, 0, NULL, 0}};
+    static struct link link; /* large: a report for each pending death */
+    const char *config_path = NULL;
+    int key;
+    while ((key = getopt_long(argc, argv, "c:h", options, NULL)) >= 0) {
+        if (key == 'h') {
+            fputs(help, stdout);
+            return EXIT_OK;
+        }
+        if (key != 'c')
+            return EXIT_USAGE;
+        config_path = optarg;
+    }
+    if (config_path == NULL || optind < argc) {
+        fputs(help, stderr);
+        return EXIT_USAGE;
+    }
+    struct error err = {0};
+    log_open("link", LOG_LEVEL_INFO, LOG_FORMAT_LOGFMT);
+    if (child_init(&link.child, "link", &err) != 0)
+        return fail(&err);
+    link.supervisor_fd = supervisor_socket();
+    link.signal_fd = child_signal_fd(&err);
+    if (link.signal_fd < 0 || serve(&link, config_path, &err) != 0)
+        return fail(&err);
+    return EXIT_OK;
+}
