@@ -341,20 +341,37 @@ int endpoint_reply(struct endpoint *endpoint, uint64_t session_id, uint64_t corr
     return rc;
 }
 
-int endpoint_reply_bytes(struct endpoint *endpoint, uint64_t session_id, uint64_t correlation_id,
-                         bool more, const uint8_t *body, size_t size, struct error *err)
+/* Queues an encoded body under this head. */
+static int reply_bytes(struct endpoint *endpoint, uint64_t session_id, struct envelope *head,
+                       const uint8_t *body, size_t size, struct error *err)
 {
     struct session *session = session_table_find(&endpoint->sessions, session_id);
     if (session == NULL)
         return 0;
-    struct envelope head = reply_head(correlation_id, more);
-    head.body = body;
-    head.body_size = size;
+    head->body = body;
+    head->body_size = size;
     size_t start = session->replies.size;
-    int rc = envelope_append(&session->replies, &head, err);
+    int rc = envelope_append(&session->replies, head, err);
     if (rc == 0)
         reply_added(endpoint, session, start);
     return rc;
+}
+
+int endpoint_reply_bytes(struct endpoint *endpoint, uint64_t session_id, uint64_t correlation_id,
+                         bool more, const uint8_t *body, size_t size, struct error *err)
+{
+    struct envelope head = reply_head(correlation_id, more);
+    return reply_bytes(endpoint, session_id, &head, body, size, err);
+}
+
+int endpoint_reply_error_bytes(struct endpoint *endpoint, uint64_t session_id,
+                               uint64_t correlation_id, int grpc_status, const uint8_t *body,
+                               size_t size, struct error *err)
+{
+    ASSERT(grpc_status > 0);
+    struct envelope head = reply_head(correlation_id, false);
+    head.status = (uint32_t)grpc_status;
+    return reply_bytes(endpoint, session_id, &head, body, size, err);
 }
 
 /* Appends an error reply; without its detail where that does not fit, with "?" for what is not
