@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test_lifecycle: the states of a process under virtual time, the restart delays, the meaning of
+ * exit codes. */
+#include "tests/test.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+
+#include "common/exit_code.h"
+#include "supervisor/lifecycle.h"
+
+#define GRACE_NS (10 * NS_PER_S)
+#define HANG_NS  (30 * NS_PER_S)
+
+/* What waitpid gives for an exit code and for a signal. */
+#define EXITED(code)   ((code) << 8)
+#define KILLED(signal) (signal)
+
+static struct lifecycle lifecycle;
+static uint64_t now_ns;
+
+static int set_up(void **state)
+{
+    (void)state;
+    lifecycle_init(&lifecycle, GRACE_NS, HANG_NS);
+    now_ns = NS_PER_S;
+    return 0;
+}
+
+static void start_ready(void)
+{
+    lifecycle_started(&lifecycle, now_ns);
+    lifecycle_ready(&lifecycle, now_ns);
+    assert_int_equal(lifecycle.state, LIFECYCLE_READY);
+}
+
+/* Moves time to the deadline and ticks. */
+static enum lifecycle_action tick_at_deadline(void)
+{
+    assert_true(lifecycle.deadline_ns != LIFECYCLE_NEVER);
+    assert_int_equal(lifecycle_tick(&lifecycle, lifecycle.deadline_ns - 1), LIFECYCLE_DO_NOTHING);
+    now_ns = lifecycle.deadline_ns;
+    return lifecycle_tick(&lifecycle, now_ns);
+}
+
+static void restart_delays_double_up_to_the_cap(void **state)
+{
+    (void)state;
+    static const uint64_t expected_ms[] = {100,   200,   400,   800,   1600,  3200,  6400,
+                                           12800, 25600, 30000, 30000, 30000, 30000, 30000,
+                                           30000, 30000, 30000, 30000, 30000, 30000};
+    for (size_t i = 0; i < sizeof expected_ms / sizeof expected_ms[0]; i++) {
+        start_ready();
+        lifecycle_died(&lifecycle, KILLED(SIGSEGV), DEATH_CAUSE_NONE, now_ns);
+        assert_int_equal(lifecycle.state, LIFECYCLE_BACKOFF);
+        assert_int_equal(lifecycle.deadline_ns - now_ns, expected_ms[i] * NS_PER_MS);
+        assert_int_equal(tick_at_deadline(), LIFECYCLE_DO_START);
+    }
+}
+
+static void healthy_life_ends_the_row(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 4; i++) {
+        start_ready();
+        lifecycle_died(&lifecycle, EXITED(1), DEATH_CAUSE_NONE, now_ns);
+        tick_at_deadline();
+    }
+    start_ready();
+    now_ns += DEATH_HEALTHY_NS - 1;
+    lifecycle_died(&lifecycle, EXITED(1), DEATH_CAUSE_NONE, now_ns);
+    assert_int_equal(lifecycle.deadline_ns - now_ns, 1600 * NS_PER_MS);
+    tick_at_deadline();
+    start_ready();
+    now_ns += DEATH_HEALTHY_NS;
+    lifecycle_died(&lifecycle, EXITED(1), DEATH_CAUSE_NONE, now_ns);
+    assert_int_equal(death_history_row(&lifecycle.deaths), 0);
+    assert_int_equal(lifecycle.deadline_ns - now_ns, 100 * NS_PER_MS);
+}
+
+static void long_start_is_no_health(void **state)
+{
+    (void)state;
+    lifecycle_started(&lifecycle, now_ns);
+    now_ns += 5 * DEATH_HEALTHY_NS;
+    lifecycle_died(&lifecycle, EXITED(1), DEATH_CAUSE_NONE, now_ns);
+    assert_int_equal(death_history_row(&lifecycle.deaths), 1);
+}
+
+static void final_codes_are_not_restarted(void **state)
+{
+    (void)state;
+    static const int final_codes[] = {EXIT_BAD_CONFIG, EXIT_DEVICE_UNUSABLE, EXIT_USAGE};
+    static const int other_codes[] = {EXIT_OK,      EXIT_FAILED,       EXIT_INTERNAL,
+                                      EXIT_STORAGE, EXIT_GPU_POISONED, EXIT_UNAVAILABLE};
+    for (size_t i = 0; i < sizeof final_codes / sizeof final_codes[0]; i++) {
+        set_up(NULL);
+        start_ready();
+        lifecycle_died(&lifecycle, EXITED(final_codes[i]), DEATH_CAUSE_NONE, now_ns);
+        assert_int_equal(lifecycle.state, LIFECYCLE_FAILED);
+        assert_true(lifecycle.deadline_ns == LIFECYCLE_NEVER);
+        assert_int_equal(lifecycle_stop(&lifecycle, false, now_ns), LIFECYCLE_DO_NOTHING);
+        assert_int_equal(lifecycle.state, LIFECYCLE_STOPPED);
+    }
+    for (size_t i = 0; i < sizeof other_codes / sizeof other_codes[0]; i++) {
+        set_up(NULL);
+        start_ready();
+        lifecycle_died(&lifecycle, EXITED(other_codes[i]), DEATH_CAUSE_NONE, now_ns);
+        assert_int_equal(lifecycle.state, LIFECYCLE_BACKOFF);
+    }
+    /* errno 78 of a failed exec is no exit code 78 */
+    set_up(NULL);
+    lifecycle_started(&lifecycle, now_ns);
+    lifecycle_died(&lifecycle, EXITED(EXIT_BAD_CONFIG), DEATH_CAUSE_EXEC, now_ns);
+    assert_int_equal(lifecycle.state, LIFECYCLE_BACKOFF);
+}
+
+static void drain_ends_in_stopped(void **state)
+{
+    (void)state;
+    start_ready();
+    assert_int_equal(lifecycle_stop(&lifecycle, false, now_ns), LIFECYCLE_DO_TERM);
+    assert_int_equal(lifecycle.state, LIFECYCLE_DRAINING);
+    assert_int_equal(lifecycle_stop(&lifecycle, false, now_ns), LIFECYCLE_DO_NOTHING);
+    lifecycle_died(&lifecycle, EXITED(0), DEATH_CAUSE_NONE, now_ns);
+    assert_int_equal(lifecycle.state, LIFECYCLE_STOPPED);
+}
+
+static void deaf_drain_is_killed_after_its_grace(void **state)
+{
+    (void)state;
+    start_ready();
+    lifecycle_stop(&lifecycle, false, now_ns);
+    assert_int_equal(lifecycle.deadline_ns - now_ns, GRACE_NS);
+    assert_int_equal(tick_at_deadline(), LIFECYCLE_DO_KILL);
+    assert_int_equal(lifecycle.state, LIFECYCLE_KILLING);
+    assert_int_equal(lifecycle_stop(&lifecycle, true, now_ns), LIFECYCLE_DO_NOTHING);
+    lifecycle_died(&lifecycle, KILLED(SIGKILL), DEATH_CAUSE_NONE, now_ns);
+    assert_int_equal(lifecycle.state, LIFECYCLE_STOPPED);
+    char text[DEATH_TEXT_MAX];
+    assert_string_equal(death_format(death_history_last(&lifecycle.deaths), text),
+                        "grace period over, signal 9 (killed)");
+}
+
+static void stop_reaches_every_state(void **state)
+{
+    (void)state;
+    assert_int_equal(lifecycle_stop(&lifecycle, false, now_ns), LIFECYCLE_DO_NOTHING);
+    assert_int_equal(lifecycle.state, LIFECYCLE_STOPPED);
+
+    set_up(NULL);
+    lifecycle_started(&lifecycle, now_ns);
+    assert_int_equal(lifecycle_stop(&lifecycle, false, now_ns), LIFECYCLE_DO_TERM);
+    lifecycle_ready(&lifecycle, now_ns); /* late news */
+    assert_int_equal(lifecycle.state, LIFECYCLE_DRAINING);
+    assert_int_equal(lifecycle_stop(&lifecycle, true, now_ns), LIFECYCLE_DO_KILL);
+
+    set_up(NULL);
+    start_ready();
+    lifecycle_died(&lifecycle, EXITED(1), DEATH_CAUSE_NONE, now_ns);
+    lifecycle_stop(&lifecycle, false, now_ns);
+    assert_int_equal(lifecycle.state, LIFECYCLE_STOPPED);
+    assert_true(lifecycle.deadline_ns == LIFECYCLE_NEVER);
+}
+
+static void hang_is_found_within_one_and_a_half_times(void **state)
+{
+    (void)state;
+    start_ready();
+    uint64_t last_ns = now_ns;
+    lifecycle_progress(&lifecycle, now_ns);
+    enum lifecycle_action action;
+    while ((action = tick_at_deadline()) == LIFECYCLE_DO_NOTHING)
+        assert_true(now_ns - last_ns < HANG_NS);
+    assert_int_equal(action, LIFECYCLE_DO_KILL);
+    assert_in_range(now_ns - last_ns, HANG_NS, HANG_NS + HANG_NS / 2);
+    lifecycle_died(&lifecycle, KILLED(SIGKILL), DEATH_CAUSE_NONE, now_ns);
+    assert_int_equal(lifecycle.state, LIFECYCLE_BACKOFF);
+    /* the next life starts without a promise of progress */
+    tick_at_deadline();
+    start_ready();
+    assert_false(lifecycle.has_progress);
+}
+
+static void progress_keeps_alive(void **state)
+{
+    (void)state;
+    start_ready();
+    for (int i = 0; i < 10; i++) {
+        lifecycle_progress(&lifecycle, lifecycle.deadline_ns);
+        assert_int_equal(tick_at_deadline(), LIFECYCLE_DO_NOTHING);
+    }
+}
+
+static void silence_without_a_promise_is_no_hang(void **state)
+{
+    (void)state;
+    start_ready();
+    for (int i = 0; i < 10; i++)
+        assert_int_equal(tick_at_deadline(), LIFECYCLE_DO_NOTHING);
+    lifecycle_init(&lifecycle, GRACE_NS, 0);
+    start_ready();
+    assert_true(lifecycle.deadline_ns == LIFECYCLE_NEVER);
+}
+
+static void endless_start_is_killed(void **state)
+{
+    (void)state;
+    lifecycle_started(&lifecycle, now_ns);
+    assert_int_equal(tick_at_deadline(), LIFECYCLE_DO_KILL);
+    lifecycle_died(&lifecycle, KILLED(SIGKILL), DEATH_CAUSE_NONE, now_ns);
+    assert_int_equal(lifecycle.state, LIFECYCLE_BACKOFF);
+    assert_int_equal(death_history_last(&lifecycle.deaths)->cause, DEATH_CAUSE_START);
+}
+
+static void deaths_read_well(void **state)
+{
+    (void)state;
+    static const struct {
+        struct death death;
+        const char *text;
+    } cases[] = {
+        {{.status = KILLED(SIGKILL)}, "signal 9 (killed)"},
+        {{.status = KILLED(SIGSEGV) | 0x80}, "signal 11 (segmentation fault, core dumped)"},
+        {{.status = EXITED(EXIT_BAD_CONFIG)}, "exit 78 (bad configuration)"},
+        {{.status = EXITED(EXIT_GPU_POISONED)}, "exit 80 (gpu poisoned)"},
+        {{.status = EXITED(3)}, "exit 3 (unknown code)"},
+        {{.status = KILLED(SIGKILL), .cause = DEATH_CAUSE_HANG}, "no progress, signal 9 (killed)"},
+        {{.status = ENOENT, .cause = DEATH_CAUSE_EXEC},
+         "cannot execute: No such file or directory"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char text[DEATH_TEXT_MAX];
+        assert_string_equal(death_format(&cases[i].death, text), cases[i].text);
+    }
+}
+
+#define TEST(function) cmocka_unit_test_setup(function, set_up)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(restart_delays_double_up_to_the_cap),
+        TEST(healthy_life_ends_the_row),
+        TEST(long_start_is_no_health),
+        TEST(final_codes_are_not_restarted),
+        TEST(drain_ends_in_stopped),
+        TEST(deaf_drain_is_killed_after_its_grace),
+        TEST(stop_reaches_every_state),
+        TEST(hang_is_found_within_one_and_a_half_times),
+        TEST(progress_keeps_alive),
+        TEST(silence_without_a_promise_is_no_hang),
+        TEST(endless_start_is_killed),
+        TEST(deaths_read_well),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
