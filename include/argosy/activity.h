@@ -74,7 +74,7 @@ ARGOSY_API struct argosy_arena *argosy_activity_arena(struct argosy_activity *ac
 /* Tells the engine that the work goes on, with details to resume from (may be NULL or absent: the
  * ones before are kept). Cheap: at most one message per 0.8 heartbeat timeouts leaves the process
  * (without a timeout: per 30 s); the newest details always leave before a drain, a failure or a
- * release. details are copied. */
+ * release. details are copied; those over 2 MiB are ignored. */
 ARGOSY_API void argosy_activity_heartbeat(struct argosy_activity *activity,
                                           const struct argosy_payload *details);
 

@@ -43,6 +43,10 @@ struct argosy_worker_options {
     void (*on_ready)(void *user_data);
     /* The loop has completed a turn: proof of life; at most 4 times a second. */
     void (*on_turn)(void *user_data);
+    /* Called when watch_fd is readable (a signalfd, a control pipe): reads it, and may call
+     * argosy_worker_stop. watch_fd is only looked at when this is set. */
+    void (*on_watch)(void *user_data);
+    int watch_fd;
     /* What workflow code logs, and what goes wrong that no caller is told. NULL: to standard error
      * as logfmt. Called from any of the worker's threads. */
     void (*on_log)(void *user_data, const char *text);
