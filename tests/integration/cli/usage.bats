@@ -1,0 +1,195 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+#
+# The command line tool without an engine: help, errors and their exit statuses, config, models, topo.
+# Statuses are those of docs/spec/05-exit-codes.md.
+
+bats_require_minimum_version 1.5.0
+
+setup() {
+  PATH="$ARGOSY_BIN_DIR:$PATH"
+  FOLDER=$(mktemp -d "${TMPDIR:-/tmp}/argosy-cli.XXXXXX")
+  export ARGOSY_MODEL_DIR=$FOLDER/models
+  unset ARGOSY_ENDPOINT ARGOSY_DATA_DIR
+  cd "$FOLDER"
+}
+
+teardown() {
+  rm -rf "$FOLDER"
+}
+
+# Every command, as help lists them: "dev", "workflow start" ... There are at least 20.
+commands() {
+  list_commands >commands.txt
+  [ "$(wc -l <commands.txt)" -ge 20 ] || { echo "commands missing from help" >&2; return 1; }
+}
+
+list_commands() {
+  local name rest sub
+  argosy --help | sed -n '/^commands:/,/^$/p' | grep '^  ' | while read -r name rest; do
+    echo "$name"
+    argosy "$name" --help | sed -n '/^commands:/,/^$/p' | grep '^  ' | while read -r sub rest; do
+      echo "$name $sub"
+    done
+  done
+}
+
+@test "every command has help with usage and an example" {
+  commands
+  while read -r words; do
+    # shellcheck disable=SC2086
+    run -0 --separate-stderr argosy $words --help
+    [[ "$output" == *"usage: argosy $words"* ]] || { echo "no usage: $words"; false; }
+    [[ "$output" == *"examples:"$'\n'"  "* ]] || { echo "no example: $words"; false; }
+    [ -z "$stderr" ]
+    # shellcheck disable=SC2086
+    run -0 argosy help $words
+  done <commands.txt
+}
+
+@test "every command that does something takes --output json" {
+  commands
+  while read -r words; do
+    # shellcheck disable=SC2086
+    run -0 argosy $words --help
+    [[ "$output" == *"COMMAND"* ]] || [[ "$output" == *"--output text|json"* ]] || { echo "$words"; false; }
+  done <commands.txt
+}
+
+@test "every example in help names a command and options that exist" {
+  commands
+  while read -r words; do
+    # shellcheck disable=SC2086
+    help=$(argosy $words --help)
+    while read -r line; do
+      run -0 bash -c "${line%% [>|] *} --help"
+      for option in $(grep -oE -- '--[a-z-]+' <<<"$line"); do
+        grep -qE -- "(^|[ ,])$option( |,|$)" <<<"$output" || { echo "$words: $option"; false; }
+      done
+    done < <(sed -n '/^examples:/,$p' <<<"$help" | grep -o 'argosy .*')
+  done <commands.txt
+}
+
+@test "without a command: usage on standard error, status 64" {
+  run -64 --separate-stderr argosy
+  [ -z "$output" ]
+  [[ "$stderr" == *"usage: argosy COMMAND"* ]]
+  run -64 --separate-stderr argosy workflow
+  [ -z "$output" ]
+  [[ "$stderr" == *"a command is missing"* ]]
+}
+
+@test "unknown commands and options name the nearest, status 64" {
+  run -64 argosy workflwo
+  [[ "$output" == *'did you mean "workflow"?'* ]]
+  run -64 argosy workflow exceute
+  [[ "$output" == *'did you mean "workflow execute"?'* ]]
+  run -64 argosy workflow start --type X --workflw-id y
+  [[ "$output" == *'unknown option --workflw-id; did you mean --workflow-id?'* ]]
+  [[ "$output" == *'see: argosy workflow start --help'* ]]
+  run -64 argosy workflow start --output yaml
+  run -64 argosy version surplus
+}
+
+@test "what a command needs is said when it is missing" {
+  run -64 argosy workflow start
+  [[ "$output" == *"--type is missing"* ]]
+  run -64 argosy workflow result
+  [[ "$output" == *"--workflow-id is missing"* ]]
+  run -64 argosy workflow result a --id b
+  [[ "$output" == *'two workflow ids'* ]]
+  run -64 argosy workflow signal a
+  [[ "$output" == *"--name is missing"* ]]
+  run -64 argosy up
+  run -64 argosy model fetch
+}
+
+@test "malformed input is refused with its place, before anything is sent" {
+  run -65 --separate-stderr argosy workflow start --type X --input '{"a": 1,
+"b" 2}'
+  [ -z "$output" ]
+  [[ "$stderr" == *"--input is not JSON: line 2, column "* ]]
+  run -65 argosy workflow execute --type X --input hello
+  [[ "$output" == *"line 1, column "* && "$output" == *"'\"hello\"'"* ]]
+  run -65 bash -c 'echo "[1," | argosy workflow start --type X --input -'
+  [[ "$output" == *"standard input is not JSON"* ]]
+  echo '"cut' >cut.json
+  run -65 argosy workflow start --type X --input-file cut.json
+  [[ "$output" == *"cut.json is not JSON: line 1"* ]]
+  run -66 argosy workflow start --type X --input-file missing.json
+  head -c 2200000 /dev/zero | tr '\0' ' ' >big.json
+  run -65 argosy workflow start --type X --input-file big.json
+  [[ "$output" == *"over 2097152 bytes"* ]]
+}
+
+@test "errors are JSON on standard error when JSON is asked for" {
+  run -65 --separate-stderr argosy workflow start --type X --input '{' --output json
+  [ -z "$output" ]
+  [ "$(jq -r .error.code <<<"$stderr")" = ERR_INVALID ]
+}
+
+@test "no engine: status 69 and what to do" {
+  run -69 --separate-stderr argosy workflow result x
+  [ -z "$output" ]
+  [[ "$stderr" == *'argosy dev'* ]]
+}
+
+@test "version, for people and machines" {
+  run -0 argosy --version
+  [[ "$output" == "argosy "* ]]
+  [ "$(argosy version --output json | jq -r .version)" = "${output#argosy }" ]
+}
+
+@test "the shown config is valid, and a misspelt key is named with its line" {
+  argosy config show >fleet.yaml
+  run -0 argosy config check fleet.yaml
+  [[ "$output" == *"valid"* ]]
+  argosy config show fleet.yaml | diff fleet.yaml -
+  printf 'data_dir: data\ngroups:\n  - name: cpu\n    kind: cpu\n    proceses: 2\n' >wrong.yaml
+  run -78 argosy config check wrong.yaml
+  [[ "$output" == *"wrong.yaml:5"* && "$output" == *"proceses"* && "$output" == *"processes"* ]]
+  run -78 argosy up -c wrong.yaml
+  run -66 argosy config check missing.yaml
+}
+
+@test "models: written, listed, verified; a cut file is found" {
+  run -0 argosy model list
+  [[ "$output" == "no models in "* ]]
+  argosy model synth tiny
+  run -73 argosy model synth tiny
+  [ "$(argosy model list --output json | jq -r '.[0].name')" = tiny ]
+  run -0 argosy model verify tiny
+  truncate -s -5 models/tiny/model.safetensors
+  run -65 argosy model verify tiny
+  [[ "$output" == *"model.safetensors"* ]]
+  run -66 argosy model verify other
+  run -65 argosy model synth ../outside
+}
+
+@test "a fetched model must have the pinned checksums" {
+  argosy model synth tiny
+  run ! argosy model fetch all-MiniLM-L6-v2 --from models/tiny
+  [ ! -e models/all-MiniLM-L6-v2 ]
+  run -66 argosy model fetch all-MiniLM-L6-v9
+  [[ "$output" == *"all-MiniLM-L6-v2"* ]]
+}
+
+@test "a missing model is said before the fleet starts" {
+  run -66 argosy dev --data-dir data
+  [[ "$output" == *"argosy model fetch all-MiniLM-L6-v2"* ]]
+}
+
+@test "topo: the plan of this machine and of a made-up one" {
+  run -0 argosy topo
+  [[ "$output" == *engine* ]]
+  run -0 argosy topo --synthetic "pack:2 numa:1 core:8 pu:2" --output json
+  [ "$(jq .numaNodes <<<"$output")" = 2 ]
+  [ "$(jq .cores <<<"$output")" = 16 ]
+  # The engine's processors are nobody's but the link's.
+  [ "$(jq '[.processes[] | select(.process == "engine")][0].pinned' <<<"$output")" = true ]
+  [ "$(jq '([.processes[] | select(.process == "engine")][0].cpus) as $engine
+    | [.processes[] | select(.process != "engine" and .process != "link") | .cpus[] | select(. as $c | $engine | index($c))]
+    | length' <<<"$output")" = 0 ]
+  run -64 argosy topo --xml a --synthetic b
+  run ! argosy topo --xml missing.xml
+}
