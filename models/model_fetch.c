@@ -375,13 +375,16 @@ int model_fetch(const struct model_fetch_request *request, struct model_fetch_re
     int code = model_store_path(request->models_dir, request->name, path, err);
     if (code != 0)
         return code;
-    code = model_store_verify(request->models_dir, request->name, err);
+    struct error why = {0};
+    code = model_store_verify(request->models_dir, request->name, &why);
     if (code == 0) {
         report->was_present = true;
         return 0;
     }
-    if (code != ERR_NOT_FOUND || access(path, F_OK) == 0)
-        return error_prefix(err, "the model is there but does not verify (remove its folder to "
-                                 "fetch it again)");
+    if (access(path, F_OK) == 0)
+        return error_set(err, code,
+                         "the model is there but does not verify (remove its folder to "
+                         "fetch it again): %s",
+                         why.text);
     return fetch_into(request, known, path, report, err);
 }

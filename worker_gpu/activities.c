@@ -42,7 +42,8 @@ struct gpu_task {
 
     /* heartbeats */
     uint64_t heartbeat_ns; /* when it last had one */
-    bool has_advanced;     /* since then */
+    bool has_advanced;     /* since then, and is not at its end */
+    bool has_checkpoint;   /* one was handed on */
 
     /* links */
     struct pool_job pool_job;
@@ -72,6 +73,7 @@ static void heartbeat(struct gpu_task *task, struct buffer *details)
         return;
     }
     task->has_advanced = false;
+    task->has_checkpoint = true;
     buffer_clear(details);
     embed_task_details(&task->embed, task->activities->options.model_name, details);
     if (details->failed) /* no memory for a checkpoint: the one before stays */
@@ -87,7 +89,8 @@ static void heartbeat_all(struct gpu_activities *activities)
     pthread_mutex_lock(&activities->mutex);
     struct gpu_task *task;
     DL_FOREACH (activities->open, task) {
-        if (now_ns - task->heartbeat_ns >= HEARTBEAT_NS) {
+        bool is_first = task->has_advanced && !task->has_checkpoint;
+        if (is_first || now_ns - task->heartbeat_ns >= HEARTBEAT_NS) {
             task->heartbeat_ns = now_ns;
             heartbeat(task, &activities->details);
         }
@@ -221,7 +224,7 @@ static void on_results(void *arg, struct batch_job *job, uint32_t first_text, ui
     }
     ASSERT(first_text == task->embed.done);
     embed_task_add(&task->embed, count, vectors);
-    task->has_advanced = true;
+    task->has_advanced = task->embed.done < task->embed.texts;
 }
 
 static void on_end(void *arg, struct batch_job *job, int code, const struct error *err)
