@@ -56,19 +56,24 @@ static void block_pack(const struct cpu_attention *a, uint32_t key, uint32_t cou
     const float *values = keys + a->width;
     uint32_t lanes = whole_vecs(count) * VEC_LANES;
 
-    for (uint32_t c = 0; c < a->head_width; c++) {
-        float *row = s->keys + (size_t)c * ATTENTION_KEYS;
-        for (uint32_t j = 0; j < count; j++)
-            row[j] = keys[j * stride + c];
-        for (uint32_t j = count; j < lanes; j++)
-            row[j] = 0.0f;
-    }
+    /* A head's rows are kilobytes apart, too far for the processor to see them coming: the next
+     * head's, which lie behind these, are asked for now. */
     for (uint32_t j = 0; j < count; j++) {
-        float *row = s->values + (size_t)j * s->padded;
-        memcpy(row, values + j * stride, a->head_width * sizeof(float));
-        for (uint32_t c = a->head_width; c < s->padded; c++)
-            row[c] = 0.0f;
+        const float *key_row = keys + j * stride;
+        for (uint32_t c = 0; c < a->head_width; c += 16) {
+            __builtin_prefetch(key_row - a->width + a->head_width + c);
+            __builtin_prefetch(key_row + a->head_width + c);
+            __builtin_prefetch(key_row + a->width + a->head_width + c);
+        }
+        float *value_row = s->values + (size_t)j * s->padded;
+        for (uint32_t c = 0; c < a->head_width; c++)
+            s->keys[(size_t)c * ATTENTION_KEYS + j] = key_row[c];
+        for (uint32_t c = 0; c < s->padded; c += VEC_LANES)
+            vec_store(value_row + c, vec_at(values + j * stride, c, a->head_width, 0.0f));
     }
+    for (uint32_t c = 0; c < a->head_width; c++)
+        for (uint32_t j = count; j < lanes; j++)
+            s->keys[(size_t)c * ATTENTION_KEYS + j] = 0.0f;
 }
 
 /* One query's scores of the block become exp(score * scale - maximum); its maximum, sum and output

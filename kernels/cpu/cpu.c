@@ -22,6 +22,9 @@
 /* Parts per thread that a product is cut into where its rows alone give too few: enough for the
  * last ones to finish close together. */
 #define GEMM_PARTS_PER_THREAD 4u
+/* Queries times heads of one part of attention: short texts take several heads, whose rows lie side
+ * by side. */
+#define ATTENTION_TOKENS_PER_PART 384u
 
 struct cpu_device {
     struct device base;
@@ -148,32 +151,37 @@ struct attention_work {
     uint32_t head_width;
     float scale;
     uint32_t query_parts; /* of the longest text */
+    uint32_t head_parts;
+    uint32_t heads_per_part;
 };
 
-/* Item = (text, head, queries). */
+/* Item = (text, queries, heads). */
 static void attention_item(const void *argument, uint32_t item, uint32_t thread)
 {
     const struct attention_work *work = argument;
-    uint32_t query = item % work->query_parts * ATTENTION_QUERIES;
-    uint32_t head = item / work->query_parts % work->heads;
-    uint32_t text = item / work->query_parts / work->heads;
+    uint32_t head = item % work->head_parts * work->heads_per_part;
+    uint32_t head_end = smaller(head + work->heads_per_part, work->heads);
+    uint32_t query = item / work->head_parts % work->query_parts * ATTENTION_QUERIES;
+    uint32_t text = item / work->head_parts / work->query_parts;
     size_t start = work->batch->cu_seqlens[text];
     uint32_t length = work->batch->cu_seqlens[text + 1] - (uint32_t)start;
-    uint32_t width = work->heads * work->head_width;
-    size_t column = (size_t)head * work->head_width;
+    size_t width = (size_t)work->heads * work->head_width;
 
     if (query >= length)
         return;
-    const struct cpu_attention attention = {
-        .query = work->qkv + start * 3 * width + column,
-        .out = work->out + start * width + column,
-        .length = length,
-        .head_width = work->head_width,
-        .width = width,
-        .scale = work->scale,
-    };
-    work->device->isa->attend(&attention, query, smaller(query + ATTENTION_QUERIES, length),
-                              work->device->scratch + thread * work->device->scratch_floats);
+    for (; head < head_end; head++) {
+        size_t column = (size_t)head * work->head_width;
+        const struct cpu_attention attention = {
+            .query = work->qkv + start * 3 * width + column,
+            .out = work->out + start * width + column,
+            .length = length,
+            .head_width = work->head_width,
+            .width = (uint32_t)width,
+            .scale = work->scale,
+        };
+        work->device->isa->attend(&attention, query, smaller(query + ATTENTION_QUERIES, length),
+                                  work->device->scratch + thread * work->device->scratch_floats);
+    }
 }
 
 static int cpu_attention_run(struct device_stream *stream, const struct token_batch *batch,
@@ -188,7 +196,10 @@ static int cpu_attention_run(struct device_stream *stream, const struct token_ba
                                   .head_width = head_width,
                                   .scale = scale,
                                   .query_parts = divide_up(batch->longest, ATTENTION_QUERIES)};
-    uint64_t items = (uint64_t)batch->texts * heads * work.query_parts;
+    work.heads_per_part = smaller(
+        divide_up(ATTENTION_TOKENS_PER_PART, smaller(batch->longest, ATTENTION_QUERIES)), heads);
+    work.head_parts = divide_up(heads, work.heads_per_part);
+    uint64_t items = (uint64_t)batch->texts * work.query_parts * work.head_parts;
 
     /* Only a batch of millions of tokens with many heads gets here. */
     if (items > UINT32_MAX)

@@ -69,25 +69,36 @@ static ALWAYS_INLINE vec vec_max(vec a, vec b)
     return vec_select((a > b) | (a != a), a, b);
 }
 
+/* The exchanges that bring every lane to lane 0: across halves, quarters, ... */
+#if VEC_BYTES == 64
+#define VEC_STEPS(step)                                                                            \
+    step(8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7)                                     \
+        step(4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11)                                 \
+            step(2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13)                             \
+                step(1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14)
+#elif VEC_BYTES == 32
+#define VEC_STEPS(step)                                                                            \
+    step(4, 5, 6, 7, 0, 1, 2, 3) step(2, 3, 0, 1, 6, 7, 4, 5) step(1, 0, 3, 2, 5, 4, 7, 6)
+#else
+#define VEC_STEPS(step) step(2, 3, 0, 1) step(1, 0, 3, 2)
+#endif
+
 /* Sum of the lanes, by halves: always in the same order. */
 static ALWAYS_INLINE float vec_sum(vec v)
 {
-    float lanes[VEC_LANES];
-
-    memcpy(lanes, &v, sizeof(lanes));
-    for (uint32_t half = VEC_LANES / 2; half > 0; half /= 2)
-        for (uint32_t i = 0; i < half; i++)
-            lanes[i] += lanes[i + half];
-    return lanes[0];
+#define STEP(...) v += __builtin_shufflevector(v, v, __VA_ARGS__);
+    VEC_STEPS(STEP)
+#undef STEP
+    return v[0];
 }
 
+/* The largest lane, NaN if one is. */
 static ALWAYS_INLINE float vec_largest(vec v)
 {
-    float largest = v[0];
-
-    for (uint32_t i = 1; i < VEC_LANES; i++)
-        largest = largest > v[i] || largest != largest ? largest : v[i];
-    return largest;
+#define STEP(...) v = vec_max(v, __builtin_shufflevector(v, v, __VA_ARGS__));
+    VEC_STEPS(STEP)
+#undef STEP
+    return v[0];
 }
 
 /*
