@@ -17,6 +17,7 @@
  * tile holds zeros and their scores are -infinity.
  */
 #include "kernels/cuda/element.cuh"
+#include "kernels/cuda/launch_kernel.cuh"
 
 #define ATTENTION_WARPS   4u
 #define QUERIES_PER_WARP  4u
@@ -152,14 +153,12 @@ static cudaError_t attention(const struct batch_view *batch, const void *qkv, ui
     dim3 grid(batch->texts, heads, tiles < GRID_Z_MAX ? tiles : GRID_Z_MAX);
 
     if (head_width == 32)
-        attention_kernel<T, 32>
-            <<<grid, ATTENTION_THREADS, 0, stream>>>(*batch, (const T *)qkv, scale, (T *)out);
-    else if (head_width == 64)
-        attention_kernel<T, 64>
-            <<<grid, ATTENTION_THREADS, 0, stream>>>(*batch, (const T *)qkv, scale, (T *)out);
-    else
-        return cudaErrorInvalidValue;
-    return cudaGetLastError();
+        return launch(attention_kernel<T, 32>, grid, ATTENTION_THREADS, stream, *batch,
+                      (const T *)qkv, scale, (T *)out);
+    if (head_width == 64)
+        return launch(attention_kernel<T, 64>, grid, ATTENTION_THREADS, stream, *batch,
+                      (const T *)qkv, scale, (T *)out);
+    return cudaErrorInvalidValue;
 }
 
 cudaError_t launch_attention(enum device_precision precision, const struct batch_view *batch,

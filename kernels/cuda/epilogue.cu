@@ -7,6 +7,7 @@
  */
 #include "kernels/cuda/element.cuh"
 #include "kernels/cuda/epilogue.cuh"
+#include "kernels/cuda/launch_kernel.cuh"
 
 #define EPILOGUE_THREADS 256u
 #define GRID_MAX         65536u
@@ -29,8 +30,8 @@ cudaError_t launch_epilogue(enum device_precision precision, enum linear_epilogu
     uint32_t grid = (uint32_t)(blocks < GRID_MAX ? blocks : GRID_MAX);
 
     if (precision == DEVICE_FP16)
-        epilogue_kernel<<<grid, EPILOGUE_THREADS, 0, stream>>>(epilogue, (__half *)y, count);
-    else
-        epilogue_kernel<<<grid, EPILOGUE_THREADS, 0, stream>>>(epilogue, (float *)y, count);
-    return cudaGetLastError();
+        return launch(epilogue_kernel<__half>, grid, EPILOGUE_THREADS, stream, epilogue,
+                      (__half *)y, count);
+    return launch(epilogue_kernel<float>, grid, EPILOGUE_THREADS, stream, epilogue, (float *)y,
+                  count);
 }

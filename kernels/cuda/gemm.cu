@@ -12,6 +12,7 @@
  */
 #include "kernels/cuda/element.cuh"
 #include "kernels/cuda/epilogue.cuh"
+#include "kernels/cuda/launch_kernel.cuh"
 
 #define TILE  64u
 #define DEPTH 16u
@@ -69,15 +70,14 @@ __global__ void __launch_bounds__(SIDE *SIDE)
 }
 
 template <typename T>
-static void gemm(const void *weight, const void *bias, uint32_t out_width, uint32_t in_width,
-                 enum linear_epilogue epilogue, const void *x, uint32_t rows, void *y,
-                 cudaStream_t stream)
+static cudaError_t gemm(const void *weight, const void *bias, uint32_t out_width, uint32_t in_width,
+                        enum linear_epilogue epilogue, const void *x, uint32_t rows, void *y,
+                        cudaStream_t stream)
 {
     dim3 grid((rows + TILE - 1) / TILE, (out_width + TILE - 1) / TILE);
 
-    gemm_kernel<T><<<grid, dim3(SIDE, SIDE), 0, stream>>>((const T *)weight, (const T *)bias,
-                                                          out_width, in_width, epilogue,
-                                                          (const T *)x, rows, (T *)y);
+    return launch(gemm_kernel<T>, grid, dim3(SIDE, SIDE), stream, (const T *)weight,
+                  (const T *)bias, out_width, in_width, epilogue, (const T *)x, rows, (T *)y);
 }
 
 cudaError_t launch_gemm(enum device_precision precision, const void *weight, const void *bias,
@@ -85,8 +85,6 @@ cudaError_t launch_gemm(enum device_precision precision, const void *weight, con
                         const void *x, uint32_t rows, void *y, cudaStream_t stream)
 {
     if (precision == DEVICE_FP16)
-        gemm<__half>(weight, bias, out_width, in_width, epilogue, x, rows, y, stream);
-    else
-        gemm<float>(weight, bias, out_width, in_width, epilogue, x, rows, y, stream);
-    return cudaGetLastError();
+        return gemm<__half>(weight, bias, out_width, in_width, epilogue, x, rows, y, stream);
+    return gemm<float>(weight, bias, out_width, in_width, epilogue, x, rows, y, stream);
 }

@@ -5,6 +5,7 @@
  * Launch: gather, one block per text; conversions, grid-stride over all elements.
  */
 #include "kernels/cuda/element.cuh"
+#include "kernels/cuda/launch_kernel.cuh"
 
 #define MOVE_THREADS 256u
 #define GRID_MAX     65536u
@@ -40,30 +41,28 @@ cudaError_t launch_gather_first(enum device_precision precision, const struct ba
                                 const void *x, uint32_t width, void *out, cudaStream_t stream)
 {
     if (precision == DEVICE_FP16)
-        gather_first_kernel<<<batch->texts, MOVE_THREADS, 0, stream>>>(*batch, (const __half *)x,
-                                                                       width, (__half *)out);
-    else
-        gather_first_kernel<<<batch->texts, MOVE_THREADS, 0, stream>>>(*batch, (const float *)x,
-                                                                       width, (float *)out);
-    return cudaGetLastError();
+        return launch(gather_first_kernel<__half>, batch->texts, MOVE_THREADS, stream, *batch,
+                      (const __half *)x, width, (__half *)out);
+    return launch(gather_first_kernel<float>, batch->texts, MOVE_THREADS, stream, *batch,
+                  (const float *)x, width, (float *)out);
 }
 
 cudaError_t launch_to_float(enum device_precision precision, const void *x, size_t count,
                             float *out, cudaStream_t stream)
 {
     if (precision == DEVICE_FP16)
-        convert_kernel<<<grid_of(count), MOVE_THREADS, 0, stream>>>((const __half *)x, count, out);
-    else
-        convert_kernel<<<grid_of(count), MOVE_THREADS, 0, stream>>>((const float *)x, count, out);
-    return cudaGetLastError();
+        return launch(convert_kernel<__half, float>, grid_of(count), MOVE_THREADS, stream,
+                      (const __half *)x, count, out);
+    return launch(convert_kernel<float, float>, grid_of(count), MOVE_THREADS, stream,
+                  (const float *)x, count, out);
 }
 
 cudaError_t launch_from_float(enum device_precision precision, const float *x, size_t count,
                               void *out, cudaStream_t stream)
 {
     if (precision == DEVICE_FP16)
-        convert_kernel<<<grid_of(count), MOVE_THREADS, 0, stream>>>(x, count, (__half *)out);
-    else
-        convert_kernel<<<grid_of(count), MOVE_THREADS, 0, stream>>>(x, count, (float *)out);
-    return cudaGetLastError();
+        return launch(convert_kernel<float, __half>, grid_of(count), MOVE_THREADS, stream, x, count,
+                      (__half *)out);
+    return launch(convert_kernel<float, float>, grid_of(count), MOVE_THREADS, stream, x, count,
+                  (float *)out);
 }

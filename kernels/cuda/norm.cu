@@ -11,6 +11,7 @@
  * bytes. A thread reads and writes its own columns only, so out may be x or residual.
  */
 #include "kernels/cuda/element.cuh"
+#include "kernels/cuda/launch_kernel.cuh"
 
 #define NORM_THREADS 128u
 
@@ -83,26 +84,30 @@ __global__ void __launch_bounds__(NORM_THREADS)
     norm_row<T>(norm, row, out + (size_t)token * norm.width);
 }
 
+template <typename T>
+static cudaError_t add_norm(const struct norm_view *norm, const void *x, const void *residual,
+                            uint32_t rows, void *out, cudaStream_t stream)
+{
+    return launch(add_norm_kernel<T>, rows, NORM_THREADS, stream, *norm, (const T *)x,
+                  (const T *)residual, (T *)out);
+}
+
 cudaError_t launch_add_norm(enum device_precision precision, const struct norm_view *norm,
                             const void *x, const void *residual, uint32_t rows, void *out,
                             cudaStream_t stream)
 {
     if (precision == DEVICE_FP16)
-        add_norm_kernel<<<rows, NORM_THREADS, 0, stream>>>(*norm, (const __half *)x,
-                                                           (const __half *)residual, (__half *)out);
-    else
-        add_norm_kernel<<<rows, NORM_THREADS, 0, stream>>>(*norm, (const float *)x,
-                                                           (const float *)residual, (float *)out);
-    return cudaGetLastError();
+        return add_norm<__half>(norm, x, residual, rows, out, stream);
+    return add_norm<float>(norm, x, residual, rows, out, stream);
 }
 
 template <typename T>
-static void embed(const struct embedding_view *tables, const struct norm_view *norm,
-                  const struct batch_view *batch, void *out, cudaStream_t stream)
+static cudaError_t embed(const struct embedding_view *tables, const struct norm_view *norm,
+                         const struct batch_view *batch, void *out, cudaStream_t stream)
 {
-    embed_kernel<T><<<batch->tokens, NORM_THREADS, 0, stream>>>(
-        *norm, (const T *)tables->words, (const T *)tables->positions, (const T *)tables->types,
-        *batch, (T *)out);
+    return launch(embed_kernel<T>, batch->tokens, NORM_THREADS, stream, *norm,
+                  (const T *)tables->words, (const T *)tables->positions, (const T *)tables->types,
+                  *batch, (T *)out);
 }
 
 cudaError_t launch_embed(enum device_precision precision, const struct embedding_view *tables,
@@ -110,8 +115,6 @@ cudaError_t launch_embed(enum device_precision precision, const struct embedding
                          cudaStream_t stream)
 {
     if (precision == DEVICE_FP16)
-        embed<__half>(tables, norm, batch, out, stream);
-    else
-        embed<float>(tables, norm, batch, out, stream);
-    return cudaGetLastError();
+        return embed<__half>(tables, norm, batch, out, stream);
+    return embed<float>(tables, norm, batch, out, stream);
 }

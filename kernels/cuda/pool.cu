@@ -9,6 +9,7 @@
  * tokens in order. Only its own columns pass through out between the two steps.
  */
 #include "kernels/cuda/element.cuh"
+#include "kernels/cuda/launch_kernel.cuh"
 
 #define POOL_THREADS 256u
 
@@ -55,10 +56,8 @@ cudaError_t launch_pool(enum device_precision precision, const struct batch_view
                         float *out, cudaStream_t stream)
 {
     if (precision == DEVICE_FP16)
-        pool_kernel<<<batch->texts, POOL_THREADS, 0, stream>>>(*batch, (const __half *)x, width,
-                                                               mode, normalise, out);
-    else
-        pool_kernel<<<batch->texts, POOL_THREADS, 0, stream>>>(*batch, (const float *)x, width,
-                                                               mode, normalise, out);
-    return cudaGetLastError();
+        return launch(pool_kernel<__half>, batch->texts, POOL_THREADS, stream, *batch,
+                      (const __half *)x, width, mode, normalise, out);
+    return launch(pool_kernel<float>, batch->texts, POOL_THREADS, stream, *batch, (const float *)x,
+                  width, mode, normalise, out);
 }

@@ -7,6 +7,7 @@
  * + SOFTMAX_THREADS, ...; its own exponentials pass through out.
  */
 #include "kernels/cuda/element.cuh"
+#include "kernels/cuda/launch_kernel.cuh"
 
 #define SOFTMAX_THREADS 128u
 
@@ -35,8 +36,8 @@ cudaError_t launch_softmax(enum device_precision precision, const void *x, uint3
                            uint32_t width, float *out, cudaStream_t stream)
 {
     if (precision == DEVICE_FP16)
-        softmax_kernel<<<rows, SOFTMAX_THREADS, 0, stream>>>((const __half *)x, width, out);
-    else
-        softmax_kernel<<<rows, SOFTMAX_THREADS, 0, stream>>>((const float *)x, width, out);
-    return cudaGetLastError();
+        return launch(softmax_kernel<__half>, rows, SOFTMAX_THREADS, stream, (const __half *)x,
+                      width, out);
+    return launch(softmax_kernel<float>, rows, SOFTMAX_THREADS, stream, (const float *)x, width,
+                  out);
 }

@@ -70,6 +70,11 @@ struct bench subject_open(const char *name)
     return bench;
 }
 
+bool subject_is_slow(const struct bench *bench)
+{
+    return strcmp(device_info(bench->device)->name, "emulator") == 0;
+}
+
 struct bench reference_open(void)
 {
     return subject_open("reference");

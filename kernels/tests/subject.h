@@ -11,6 +11,9 @@
 
 /* Opens the device with a stream, or exits. */
 struct bench subject_open(const char *name);
+/* Whether it is the emulator (tests/emulator/), which is a thousand times slower than a device:
+ * tests then leave out what only repeats at a larger size. */
+bool subject_is_slow(const struct bench *bench);
 /* Its truth. */
 struct bench reference_open(void);
 void bench_close(struct bench *bench);

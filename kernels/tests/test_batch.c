@@ -189,25 +189,27 @@ static void test_batches(void **state)
     struct random random = {.state = 2};
     float *alone[TEXTS];
     uint32_t order[TEXTS];
+    uint32_t texts = subject_is_slow(&subject) ? 7 : TEXTS;
+    int rounds = subject_is_slow(&subject) ? 1 : 12;
 
     (void)state;
-    for (uint32_t i = 0; i < TEXTS; i++) {
+    for (uint32_t i = 0; i < texts; i++) {
         order[i] = i;
         alone[i] = encode(&encoder, &i, 1);
         for (uint32_t c = 0; c < WIDTH; c++)
             assert_true(isfinite(alone[i][c]));
     }
-    assert_same_alone(&encoder, order, TEXTS, alone);
-    assert_same_alone(&encoder, order, TEXTS, alone); /* and again */
-    for (int round = 0; round < 12; round++) {
-        for (uint32_t i = TEXTS - 1; i > 0; i--) {
+    assert_same_alone(&encoder, order, texts, alone);
+    assert_same_alone(&encoder, order, texts, alone); /* and again */
+    for (int round = 0; round < rounds; round++) {
+        for (uint32_t i = texts - 1; i > 0; i--) {
             uint32_t k = random_below(&random, i + 1), swapped = order[i];
             order[i] = order[k];
             order[k] = swapped;
         }
-        assert_same_alone(&encoder, order, 1 + random_below(&random, TEXTS), alone);
+        assert_same_alone(&encoder, order, 1 + random_below(&random, texts), alone);
     }
-    for (uint32_t i = 0; i < TEXTS; i++)
+    for (uint32_t i = 0; i < texts; i++)
         free(alone[i]);
     encoder_destroy(&encoder);
 }
@@ -235,7 +237,7 @@ static void test_threads(void **state)
 int main(int argc, char **argv)
 {
     /* One token, the borders of blocks, and a spread between. */
-    static const uint32_t fixed[] = {1, 2, 6, 15, 16, 17, 48, 96, 97, 127, 128, 129, 400};
+    static const uint32_t fixed[] = {1, 17, 65, 96, 6, 48, 33, 2, 15, 16, 97, 127, 128, 129, 400};
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_batches),
         cmocka_unit_test(test_threads),

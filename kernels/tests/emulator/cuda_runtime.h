@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The part of CUDA that kernels/cuda/ uses, on the host, so that every kernel's indexing, guards
+ * and arithmetic are tested on machines without a GPU. The .cu files are compiled as plain C++ with
+ * this header in front of the toolkit's; launch_kernel.cuh hands each launch to emulator_run.
+ *
+ * A block's threads are fibers on one host thread. Each runs to its next synchronisation
+ * (__syncthreads, a shuffle), where the next one takes over; a barrier that some threads of a block
+ * miss stops the program. Blocks run one after another, so what is between blocks (races, memory
+ * order), speed and occupancy are not tested: that takes a GPU. Streams are done when a call
+ * returns. One launch at a time per process.
+ */
+#ifndef EMULATOR_CUDA_RUNTIME_H
+#define EMULATOR_CUDA_RUNTIME_H
+
+#include <math.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <functional>
+
+#define __global__
+#define __device__
+#define __host__
+#define __forceinline__ inline
+#define __launch_bounds__(...)
+/* One block runs at a time, so a static is what its threads share. */
+#define __shared__ static
+
+struct dim3 {
+    uint32_t x, y, z;
+
+    dim3(uint32_t x_size, uint32_t y_size = 1, uint32_t z_size = 1)
+        : x(x_size), y(y_size), z(z_size)
+    {
+    }
+};
+
+extern dim3 threadIdx, blockIdx, blockDim, gridDim;
+
+/* Runs `thread` once for each thread of each block. */
+void emulator_run(dim3 grid, dim3 block, const std::function<void()> &thread);
+
+void __syncthreads();
+float __shfl_xor_sync(unsigned mask, float value, int lane_mask);
+float __shfl_sync(unsigned mask, float value, int lane);
+
+/* ---- the runtime's interface ---- */
+
+enum cudaError_t {
+    cudaSuccess = 0,
+    cudaErrorInvalidValue = 1,
+    cudaErrorMemoryAllocation = 2,
+    cudaErrorInsufficientDriver = 35,
+    cudaErrorNoDevice = 100,
+};
+enum cudaMemcpyKind { cudaMemcpyHostToDevice = 1, cudaMemcpyDeviceToHost = 2 };
+enum { cudaStreamNonBlocking = 1, cudaEventDisableTiming = 2 };
+
+typedef struct emulator_stream *cudaStream_t;
+typedef struct emulator_event *cudaEvent_t;
+
+struct cudaUUID_t {
+    char bytes[16];
+};
+
+struct cudaDeviceProp {
+    char name[256];
+    cudaUUID_t uuid;
+    size_t totalGlobalMem;
+    int multiProcessorCount;
+    int major, minor;
+};
+
+const char *cudaGetErrorString(cudaError_t error);
+cudaError_t cudaGetLastError();
+cudaError_t cudaDriverGetVersion(int *version);
+cudaError_t cudaGetDeviceCount(int *count);
+cudaError_t cudaGetDeviceProperties(cudaDeviceProp *properties, int device);
+cudaError_t cudaDeviceGetPCIBusId(char *to, int size, int device);
+cudaError_t cudaSetDevice(int device);
+cudaError_t cudaMalloc(void **memory, size_t bytes);
+cudaError_t cudaFree(void *memory);
+cudaError_t cudaMallocHost(void **memory, size_t bytes);
+cudaError_t cudaFreeHost(void *memory);
+cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpyKind kind,
+                            cudaStream_t stream);
+cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned flags);
+cudaError_t cudaStreamDestroy(cudaStream_t stream);
+cudaError_t cudaStreamSynchronize(cudaStream_t stream);
+cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned flags);
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned flags);
+cudaError_t cudaEventDestroy(cudaEvent_t event);
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream);
+
+/* ---- fault injection ---- */
+
+/* From now on the Nth allocation (device, pinned, stream or event) or the Nth launch fails, counted
+ * from 1; 0: none. A failed allocation is cudaErrorMemoryAllocation, a failed launch
+ * cudaErrorInvalidValue from cudaGetLastError. */
+extern "C" void emulator_fail(uint32_t allocation, uint32_t launch);
+
+#endif

@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Blocks of fibers and a runtime whose device memory is the host's (cuda_runtime.h here).
+ *
+ * Fibers are started by ucontext and switched by _setjmp and _longjmp, which make no system call.
+ * Every fiber of a block stands at the same synchronisation when the scheduler goes round: each
+ * notes what kind it waits at, and a difference, or a fiber that has ended while others wait, is a
+ * fault of the kernel.
+ */
+#include "kernels/tests/emulator/cuda_runtime.h"
+
+#include <setjmp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <ucontext.h>
+
+#include <vector>
+
+#define FIBER_STACK_BYTES (128u * 1024u)
+#define WARP_LANES        32u
+
+enum wait_kind { WAIT_NONE, WAIT_BLOCK, WAIT_SHUFFLE, WAIT_END };
+
+struct fiber {
+    ucontext_t start;
+    jmp_buf at;
+    bool is_started;
+    enum wait_kind wait;
+    float published;
+    std::vector<char> stack;
+};
+
+dim3 threadIdx(0), blockIdx(0), blockDim(1), gridDim(1);
+
+static std::vector<fiber> fibers;
+static size_t current;
+static jmp_buf scheduler;
+static const std::function<void()> *thread_body;
+
+static uint32_t allocations_until_failure, launches_until_failure;
+static cudaError_t last_error = cudaSuccess;
+
+[[noreturn]] static void kernel_fault(const char *what)
+{
+    fprintf(stderr, "emulator: block (%u, %u, %u), thread %zu: %s\n", blockIdx.x, blockIdx.y,
+            blockIdx.z, current, what);
+    abort();
+}
+
+/* ---- fibers ---- */
+
+static void fiber_yield(enum wait_kind wait)
+{
+    fibers[current].wait = wait;
+    if (_setjmp(fibers[current].at) == 0)
+        _longjmp(scheduler, 1);
+}
+
+static void fiber_main()
+{
+    (*thread_body)();
+    fibers[current].wait = WAIT_END;
+    _longjmp(scheduler, 1);
+}
+
+/* Runs one fiber to where it waits next. */
+static void fiber_resume(size_t index)
+{
+    struct fiber *fiber = &fibers[index];
+
+    current = index;
+    threadIdx = dim3((uint32_t)index % blockDim.x, (uint32_t)index / blockDim.x % blockDim.y,
+                     (uint32_t)index / blockDim.x / blockDim.y);
+    if (_setjmp(scheduler) != 0)
+        return;
+    if (fiber->is_started)
+        _longjmp(fiber->at, 1);
+    fiber->is_started = true;
+    getcontext(&fiber->start);
+    fiber->start.uc_stack.ss_sp = fiber->stack.data();
+    fiber->start.uc_stack.ss_size = fiber->stack.size();
+    fiber->start.uc_link = nullptr;
+    makecontext(&fiber->start, fiber_main, 0);
+    setcontext(&fiber->start);
+}
+
+static void block_run(size_t threads)
+{
+    for (size_t i = 0; i < threads; i++)
+        fibers[i].is_started = false;
+    do {
+        for (size_t i = 0; i < threads; i++) {
+            fiber_resume(i);
+            if (fibers[i].wait != fibers[0].wait)
+                kernel_fault("waits where another thread of its block does not");
+        }
+    } while (fibers[0].wait != WAIT_END);
+}
+
+void emulator_run(dim3 grid, dim3 block, const std::function<void()> &thread)
+{
+    size_t threads = (size_t)block.x * block.y * block.z;
+
+    if (launches_until_failure > 0 && --launches_until_failure == 0) {
+        last_error = cudaErrorInvalidValue;
+        return;
+    }
+    if (threads == 0 || threads > 1024 || grid.y > 65535 || grid.z > 65535 || grid.x == 0 ||
+        grid.y == 0 || grid.z == 0) {
+        last_error = cudaErrorInvalidValue;
+        return;
+    }
+    while (fibers.size() < threads) {
+        fibers.emplace_back();
+        fibers.back().stack.resize(FIBER_STACK_BYTES);
+    }
+    thread_body = &thread;
+    blockDim = block;
+    gridDim = grid;
+    for (uint32_t z = 0; z < grid.z; z++)
+        for (uint32_t y = 0; y < grid.y; y++)
+            for (uint32_t x = 0; x < grid.x; x++) {
+                blockIdx = dim3(x, y, z);
+                block_run(threads);
+            }
+}
+
+void __syncthreads()
+{
+    fiber_yield(WAIT_BLOCK);
+}
+
+/* Every lane publishes, then reads: two rounds, so that nobody publishes again before all read. */
+static float shuffle(unsigned mask, float value, uint32_t lane)
+{
+    size_t index = current;
+
+    if (mask != 0xffffffffu)
+        kernel_fault("shuffles with a part of its warp");
+    fibers[index].published = value;
+    fiber_yield(WAIT_SHUFFLE);
+    float result = fibers[index / WARP_LANES * WARP_LANES + lane % WARP_LANES].published;
+    fiber_yield(WAIT_SHUFFLE);
+    return result;
+}
+
+float __shfl_xor_sync(unsigned mask, float value, int lane_mask)
+{
+    return shuffle(mask, value, (uint32_t)(current % WARP_LANES) ^ (uint32_t)lane_mask);
+}
+
+float __shfl_sync(unsigned mask, float value, int lane)
+{
+    return shuffle(mask, value, (uint32_t)lane);
+}
+
+/* ---- the runtime ---- */
+
+extern "C" void emulator_fail(uint32_t allocation, uint32_t launch)
+{
+    allocations_until_failure = allocation;
+    launches_until_failure = launch;
+}
+
+static cudaError_t allocate(void **memory, size_t bytes)
+{
+    if (allocations_until_failure > 0 && --allocations_until_failure == 0)
+        return last_error = cudaErrorMemoryAllocation;
+    if (bytes > (size_t)1 << 40)
+        return last_error = cudaErrorMemoryAllocation;
+    *memory = aligned_alloc(256, (bytes + 255) / 256 * 256);
+    return *memory ? cudaSuccess : (last_error = cudaErrorMemoryAllocation);
+}
+
+const char *cudaGetErrorString(cudaError_t error)
+{
+    return error == cudaErrorInvalidValue ? "invalid argument" : "an error of the emulator";
+}
+
+cudaError_t cudaGetLastError()
+{
+    cudaError_t error = last_error;
+
+    last_error = cudaSuccess;
+    return error;
+}
+
+cudaError_t cudaDriverGetVersion(int *version)
+{
+    *version = 13000;
+    return cudaSuccess;
+}
+
+cudaError_t cudaGetDeviceCount(int *count)
+{
+    *count = 1;
+    return cudaSuccess;
+}
+
+cudaError_t cudaGetDeviceProperties(cudaDeviceProp *properties, int)
+{
+    *properties = {};
+    snprintf(properties->name, sizeof(properties->name), "emulator");
+    properties->totalGlobalMem = (size_t)1 << 34;
+    properties->multiProcessorCount = 1;
+    properties->major = 9;
+    return cudaSuccess;
+}
+
+cudaError_t cudaDeviceGetPCIBusId(char *to, int size, int)
+{
+    snprintf(to, (size_t)size, "0000:00:00.0");
+    return cudaSuccess;
+}
+
+cudaError_t cudaSetDevice(int device)
+{
+    return device == 0 ? cudaSuccess : cudaErrorInvalidValue;
+}
+
+cudaError_t cudaMalloc(void **memory, size_t bytes)
+{
+    return allocate(memory, bytes);
+}
+
+cudaError_t cudaFree(void *memory)
+{
+    free(memory);
+    return cudaSuccess;
+}
+
+cudaError_t cudaMallocHost(void **memory, size_t bytes)
+{
+    return allocate(memory, bytes);
+}
+
+cudaError_t cudaFreeHost(void *memory)
+{
+    free(memory);
+    return cudaSuccess;
+}
+
+cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpyKind, cudaStream_t)
+{
+    memcpy(to, from, bytes);
+    return cudaSuccess;
+}
+
+cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned)
+{
+    return allocate((void **)stream, 1);
+}
+
+cudaError_t cudaStreamDestroy(cudaStream_t stream)
+{
+    free(stream);
+    return cudaSuccess;
+}
+
+cudaError_t cudaStreamSynchronize(cudaStream_t)
+{
+    return cudaSuccess;
+}
+
+cudaError_t cudaStreamWaitEvent(cudaStream_t, cudaEvent_t, unsigned)
+{
+    return cudaSuccess;
+}
+
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned)
+{
+    return allocate((void **)event, 1);
+}
+
+cudaError_t cudaEventDestroy(cudaEvent_t event)
+{
+    free(event);
+    return cudaSuccess;
+}
+
+cudaError_t cudaEventRecord(cudaEvent_t, cudaStream_t)
+{
+    return cudaSuccess;
+}
