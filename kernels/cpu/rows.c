@@ -20,13 +20,14 @@ static void norm_row(const struct host_norm *norm, float *row)
     float mean = vec_sum(sum) / (float)width;
     for (uint32_t i = 0; i < width; i += VEC_LANES) {
         vec d = vec_at(row, i, width, mean) - mean;
-        squares += d * d;
+        squares = vec_fma(d, d, squares);
     }
     float scale = 1.0f / sqrtf(vec_sum(squares) / (float)width + norm->base.epsilon);
     for (uint32_t i = 0; i < width; i += VEC_LANES) {
         vec gamma = vec_at(norm->gamma, i, width, 0.0f);
         vec beta = vec_at(norm->beta, i, width, 0.0f);
-        vec_put(row, i, width, (vec_at(row, i, width, 0.0f) - mean) * scale * gamma + beta);
+        vec v = (vec_at(row, i, width, 0.0f) - mean) * scale;
+        vec_put(row, i, width, vec_fma(v, gamma, beta));
     }
 }
 
@@ -64,7 +65,7 @@ static void vector_finish(float *out, uint32_t width, float factor, bool normali
 
     for (uint32_t i = 0; i < width; i += VEC_LANES) {
         vec v = vec_at(out, i, width, 0.0f) * factor;
-        squares += v * v;
+        squares = vec_fma(v, v, squares);
         vec_put(out, i, width, v);
     }
     if (!normalise)

@@ -4,6 +4,10 @@
  * vector extensions, which gcc and clang both turn into the registers that the set has. All
  * arithmetic is written on whole vectors; the last, partial vector of a row is loaded with zeros
  * behind it. Private to those files.
+ *
+ * Where a product and a sum are fused is written out (vec_fma) and never left to the compiler,
+ * which is told to fuse nothing by itself: it may decide differently in two copies of one loop, and
+ * then a row's bits would depend on its place.
  */
 #ifndef KERNELS_CPU_SIMD_H
 #define KERNELS_CPU_SIMD_H
@@ -11,6 +15,9 @@
 #include <math.h>
 #include <stdint.h>
 #include <string.h>
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
 
 /* VEC_BYTES is 64 (AVX-512), 32 (AVX2) or 16 (plain): given by the build with the set's flags. */
 #define VEC_LANES (VEC_BYTES / 4)
@@ -55,6 +62,18 @@ static ALWAYS_INLINE void vec_put(float *row, uint32_t i, uint32_t width, vec v)
         vec_store(row + i, v);
     else
         memcpy(row + i, &v, (width - i) * sizeof(float));
+}
+
+/* a * b + c: in one rounding where the set has fused multiply-add, in two where it has not. */
+static ALWAYS_INLINE vec vec_fma(vec a, vec b, vec c)
+{
+#if VEC_BYTES == 64
+    return (vec)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
+#elif VEC_BYTES == 32
+    return (vec)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
+#else
+    return a * b + c;
+#endif
 }
 
 /* mask has all bits of a lane set where it is true: what a comparison gives. */
@@ -110,16 +129,16 @@ static ALWAYS_INLINE float vec_largest(vec v)
 static ALWAYS_INLINE vec vec_exp(vec x)
 {
     const vec magic = vec_splat(12582912.0f);
-    vec shifted = x * 1.44269504f + magic;
+    vec shifted = vec_fma(x, vec_splat(1.44269504f), magic);
     vec n = shifted - magic;
     /* ln 2 in two parts: the first has few enough bits for n times it to be exact. */
-    vec r = (x - n * 0.693145752f) - n * 1.42860677e-6f;
+    vec r = vec_fma(n, vec_splat(-1.42860677e-6f), vec_fma(n, vec_splat(-0.693145752f), x));
     vec p = vec_splat(0.001381453825f);
-    p = p * r + 0.008368745446f;
-    p = p * r + 0.04166838899f;
-    p = p * r + 0.1666652113f;
-    p = p * r + 0.49999994f;
-    p = p * r * r + r + 1.0f;
+    p = vec_fma(p, r, vec_splat(0.008368745446f));
+    p = vec_fma(p, r, vec_splat(0.04166838899f));
+    p = vec_fma(p, r, vec_splat(0.1666652113f));
+    p = vec_fma(p, r, vec_splat(0.49999994f));
+    p = vec_fma(p, r * r, r + 1.0f);
     vec scale = (vec)(((ivec)shifted + 127) << 23);
     return vec_select(x < -87.0f, (vec){0}, p * scale);
 }
@@ -133,15 +152,15 @@ static ALWAYS_INLINE vec vec_exp(vec x)
 static ALWAYS_INLINE vec vec_gelu(vec z)
 {
     vec a = vec_select(z < 0.0f, -z, z);
-    vec t = 1.0f / (1.0f + 0.3f * a);
+    vec t = 1.0f / vec_fma(vec_splat(0.3f), a, vec_splat(1.0f));
     vec p = vec_splat(0.03567487746f);
-    p = p * t - 0.1572034955f;
-    p = p * t + 0.2063542008f;
-    p = p * t - 0.05368424580f;
-    p = p * t + 0.1285619287f;
-    p = p * t + 0.09991341084f;
-    p = p * t + 0.1207539663f;
-    p = p * t + 0.1196293011f;
+    p = vec_fma(p, t, vec_splat(-0.1572034955f));
+    p = vec_fma(p, t, vec_splat(0.2063542008f));
+    p = vec_fma(p, t, vec_splat(-0.05368424580f));
+    p = vec_fma(p, t, vec_splat(0.1285619287f));
+    p = vec_fma(p, t, vec_splat(0.09991341084f));
+    p = vec_fma(p, t, vec_splat(0.1207539663f));
+    p = vec_fma(p, t, vec_splat(0.1196293011f));
     vec q = p * t * vec_exp(-0.5f * z * z);
     return z * vec_select(z < 0.0f, q, 1.0f - q);
 }

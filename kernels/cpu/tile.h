@@ -8,8 +8,8 @@
  * rows + vecs loads. With AVX-512 that is 24 sums in registers, enough to keep two multiply-add
  * units busy over their latency.
  *
- * Each result is ((start + x0 p0) + x1 p1) + ... in this order, one fused multiply-add after the
- * other, whatever the shape of the tile: rows do not depend on their neighbours, bit for bit.
+ * Each result is ((start + x0 p0) + x1 p1) + ... in this order, one vec_fma after the other,
+ * whatever the shape of the tile: rows do not depend on their neighbours, bit for bit.
  */
 #ifndef KERNELS_CPU_TILE_H
 #define KERNELS_CPU_TILE_H
@@ -53,7 +53,7 @@ static ALWAYS_INLINE void tile_multiply(const struct tile *tile, uint32_t rows, 
         for (uint32_t r = 0; r < rows; r++) {
             vec element = vec_splat(tile->x[r * tile->x_stride + k]);
             for (uint32_t v = 0; v < vecs; v++)
-                sums[r][v] += element * p[v];
+                sums[r][v] = vec_fma(element, p[v], sums[r][v]);
         }
     }
     for (uint32_t r = 0; r < rows; r++)
