@@ -46,10 +46,10 @@ static void encode(struct server_turn *turn, const ProtobufCMessage *body, int *
     int code = codec_encode(body, &turn->bodies, &failure);
     if (code == 0)
         return;
-    ASSERT(code == ERR_LIMIT); /* out of memory: abort and recover from the log */
+    ASSERT(code != ERR_MEMORY); /* abort, and recover from the log */
     Api__ErrorReply reply = API__ERROR_REPLY__INIT;
     reply.message = failure.text;
-    *grpc_status = error_grpc_status(code);
+    *grpc_status = error_grpc_status(code == ERR_LIMIT ? ERR_LIMIT : ERR_INTERNAL);
     code = codec_encode(&reply.base, &turn->bodies, NULL);
     ASSERT(code == 0);
 }

@@ -2,6 +2,7 @@
 /* fault_vfs: see fault_vfs.h. A shim over SQLite's default file layer. */
 #include "tests/unit/engine/fault_vfs.h"
 
+#include <pthread.h>
 #include <sqlite3.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -18,6 +19,11 @@ static sqlite3_vfs vfs;
 static sqlite3_io_methods methods;
 static atomic_int kind, operations_left;
 static atomic_bool has_failed;
+
+static pthread_mutex_t hold_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t hold_changed = PTHREAD_COND_INITIALIZER;
+static bool is_holding;
+static int held_count;
 
 static sqlite3_file *inner_of(sqlite3_file *file)
 {
@@ -61,8 +67,20 @@ static int fault_truncate(sqlite3_file *file, sqlite3_int64 size)
                         : inner_of(file)->pMethods->xTruncate(inner_of(file), size);
 }
 
+static void hold_if_asked(void)
+{
+    pthread_mutex_lock(&hold_lock);
+    held_count++;
+    pthread_cond_broadcast(&hold_changed);
+    while (is_holding)
+        pthread_cond_wait(&hold_changed, &hold_lock);
+    held_count--;
+    pthread_mutex_unlock(&hold_lock);
+}
+
 static int fault_sync(sqlite3_file *file, int flags)
 {
+    hold_if_asked();
     return fails(false) ? SQLITE_IOERR_FSYNC
                         : inner_of(file)->pMethods->xSync(inner_of(file), flags);
 }
@@ -180,4 +198,27 @@ void fault_vfs_arm(enum fault_kind armed, int operation)
 bool fault_vfs_has_failed(void)
 {
     return atomic_load(&has_failed);
+}
+
+void fault_vfs_hold(void)
+{
+    pthread_mutex_lock(&hold_lock);
+    is_holding = true;
+    pthread_mutex_unlock(&hold_lock);
+}
+
+void fault_vfs_wait_held(void)
+{
+    pthread_mutex_lock(&hold_lock);
+    while (held_count == 0)
+        pthread_cond_wait(&hold_changed, &hold_lock);
+    pthread_mutex_unlock(&hold_lock);
+}
+
+void fault_vfs_release(void)
+{
+    pthread_mutex_lock(&hold_lock);
+    is_holding = false;
+    pthread_cond_broadcast(&hold_changed);
+    pthread_mutex_unlock(&hold_lock);
 }

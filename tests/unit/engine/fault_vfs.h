@@ -27,4 +27,10 @@ void fault_vfs_arm(enum fault_kind kind, int operation);
 /* Whether an operation has failed since fault_vfs_arm. */
 bool fault_vfs_has_failed(void);
 
+/* Holds every sync from now on until fault_vfs_release; fault_vfs_wait_held returns when a thread
+ * is being held. */
+void fault_vfs_hold(void);
+void fault_vfs_wait_held(void);
+void fault_vfs_release(void);
+
 #endif

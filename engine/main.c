@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * argosy-engine: runs the server until SIGTERM. Exit codes: common/exit_code.h; a store that fails
+ * is EXIT_STORAGE, with the reason in the last log record.
+ */
+#include <stdio.h>
+#include <unistd.h>
+
+#include "common/child.h"
+#include "common/exit_code.h"
+#include "common/log.h"
+#include "engine/options.h"
+#include "engine/server.h"
+
+static int exit_code_for(int code)
+{
+    switch (code) {
+    case 0:
+        return EXIT_OK;
+    case ERR_INVALID:
+        return EXIT_USAGE;
+    case ERR_CONFIG:
+    case ERR_NOT_FOUND:
+    case ERR_PERMISSION:
+        return EXIT_BAD_CONFIG;
+    case ERR_STORAGE:
+    case ERR_CORRUPT:
+    case ERR_UNSUPPORTED:
+        return EXIT_STORAGE;
+    case ERR_CLOSED:
+        return EXIT_PARENT_DIED;
+    default:
+        return EXIT_INTERNAL;
+    }
+}
+
+static void log_started(const struct options *options, const struct server *server)
+{
+    char quoted[512];
+    for (size_t i = 0; i < options->server.endpoint.address_count; i++)
+        log_info("engine.bound", "address=%s",
+                 log_quote(server_address(server, i), quoted, sizeof quoted));
+    const char *store = options->server.store_path;
+    log_info("engine.started", "pid=%d store=%s runs_recovered=%zu", (int)getpid(),
+             log_quote(store != NULL ? store : "memory", quoted, sizeof quoted),
+             server_recovered_runs(server));
+}
+
+/* What whoever started the engine waits for: the addresses, where asked for, and the word. */
+static void tell_ready(struct child *child, const struct options *options,
+                       const struct server *server)
+{
+    if (options->ready_fd >= 0) {
+        for (size_t i = 0; i < options->server.endpoint.address_count; i++)
+            dprintf(options->ready_fd, "address %s\n", server_address(server, i));
+        child->ready_fd = options->ready_fd;
+    }
+    child_ready(child);
+}
+
+static int serve(struct options *options, struct child *child, struct error *err)
+{
+    struct server *server = NULL;
+    options->server.stop_fd = child_signal_fd(err);
+    if (options->server.stop_fd < 0)
+        return options->server.stop_fd;
+    int code = server_open(&options->server, &server, err);
+    if (code == 0) {
+        log_started(options, server);
+        tell_ready(child, options, server);
+        code = server_run(server, err);
+        server_close(server);
+    }
+    close(options->server.stop_fd);
+    return code;
+}
+
+int main(int argc, char **argv)
+{
+    struct options options;
+    struct child child;
+    struct error err = {0};
+    log_open("engine", LOG_LEVEL_INFO, LOG_FORMAT_LOGFMT);
+    int code = options_read(&options, argc, argv, &err);
+    if (code == 0 && (options.help || options.version)) {
+        fputs(options.help ? options_help : "argosy-engine " ARGOSY_VERSION "\n", stdout);
+        options_fini(&options);
+        return EXIT_OK;
+    }
+    if (code == 0) {
+        log_open("engine", options.log_level, options.log_format);
+        code = child_init(&child, "engine", &err);
+    }
+    if (code == 0)
+        code = serve(&options, &child, &err);
+    if (code == 0) {
+        log_info("engine.stopped", "pid=%d", (int)getpid());
+    } else {
+        char quoted[ERROR_TEXT_MAX + 64];
+        log_error("engine.failed", "code=%s reason=%s", error_name(code),
+                  log_quote(err.text, quoted, sizeof quoted));
+    }
+    options_fini(&options);
+    return exit_code_for(code);
+}
