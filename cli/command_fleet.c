@@ -194,15 +194,17 @@ static int topo(const struct invocation *invocation, struct error *err)
                                            .synthetic = parsed_text(parsed, "synthetic")};
     if (source.xml_path != NULL && source.synthetic != NULL)
         return command_usage(invocation, "give --xml or --synthetic, not both");
+    bool is_other = source.xml_path != NULL || source.synthetic != NULL;
     struct hardware hardware;
     hardware_detect("", &hardware);
-    int code = topology_read(source.xml_path != NULL || source.synthetic != NULL ? &source : NULL,
-                             &hardware, &topology, err);
+    int code = topology_read(is_other ? &source : NULL, &hardware, &topology, err);
     if (code != 0)
         return code;
+    if (is_other)
+        topology_hardware(&topology, &hardware);
     const char *file = parsed_text(parsed, "config");
     struct fleet_config *config;
-    code = file != NULL ? fleet_config_load(file, &config, err)
+    code = file != NULL ? fleet_config_load_for(file, &hardware, &config, err)
                         : fleet_config_default(NULL, &hardware, &config, err);
     if (code != 0)
         return code;

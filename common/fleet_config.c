@@ -429,21 +429,26 @@ static int read_file(const char *path, struct buffer *text, struct error *err)
     return code;
 }
 
-int fleet_config_load(const char *path, struct fleet_config **ret_config, struct error *err)
+int fleet_config_load_for(const char *path, const struct hardware *hardware,
+                          struct fleet_config **ret_config, struct error *err)
 {
     struct buffer text = {0};
-    struct hardware hardware;
     char resolved[PATH_MAX];
     int code = read_file(path, &text, err);
     if (code == 0 && realpath(path, resolved) == NULL)
         code = error_set_errno(err, ERR_CONFIG, errno, "cannot read %s", path);
-    if (code == 0) {
-        hardware_detect("", &hardware);
+    if (code == 0)
         code = fleet_config_parse((const char *)text.data, text.size, path, dirname(resolved),
-                                  &hardware, ret_config, err);
-    }
+                                  hardware, ret_config, err);
     buffer_fini(&text);
     return code;
+}
+
+int fleet_config_load(const char *path, struct fleet_config **ret_config, struct error *err)
+{
+    struct hardware hardware;
+    hardware_detect("", &hardware);
+    return fleet_config_load_for(path, &hardware, ret_config, err);
 }
 
 void fleet_config_destroy(struct fleet_config *config)

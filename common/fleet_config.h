@@ -128,6 +128,10 @@ struct fleet_dev_options {
  * file, ERR_CONFIG for what is wrong in it. fleet_config_destroy frees the result. */
 int fleet_config_load(const char *path, struct fleet_config **ret_config, struct error *err);
 
+/* The same with the defaults of the machine that hardware describes. */
+int fleet_config_load_for(const char *path, const struct hardware *hardware,
+                          struct fleet_config **ret_config, struct error *err);
+
 /* The same from memory: source names the text in errors, folder is what relative paths start from,
  * hardware what defaults are computed from. Reads the environment; no other side effect. */
 int fleet_config_parse(const char *text, size_t size, const char *source, const char *folder,

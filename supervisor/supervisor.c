@@ -179,8 +179,9 @@ static void take_link_news(struct supervisor *supervisor, struct process *proces
         link_channel_send(&supervisor->channel, process->link_fd);
         return;
     }
-    /* Its death will follow, or its silence is for the operator to see. */
-    log_warn("link.socket_closed", "pid=%d", (int)process->pid);
+    /* The link is dying, or talks nonsense: it ends when its socket does. */
+    if (!is_closed)
+        log_error("link.record_malformed", "pid=%d", (int)process->pid);
     close(process->link_fd);
     process->link_fd = -1;
 }

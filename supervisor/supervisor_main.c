@@ -37,7 +37,6 @@ static const char help[] =
     "  --device DEVICE    dev: auto, cuda or cpu (default auto)\n"
     "  --cpu-workers N    dev: CPU worker processes (default: one per two processors, at least 2)\n"
     "  --dry-run          print the placement plan and exit\n"
-    "  --topology FILE    dry run: the plan for a machine that `lstopo --of xml` described\n"
     "  --programs DIR     where the fleet's programs are (default: beside this one)\n"
     "  --help             this text\n"
     "\n"
@@ -48,7 +47,6 @@ struct options {
     bool is_dev;
     bool is_dry_run;
     struct fleet_dev_options dev;
-    const char *topology_path;
     const char *program_dir;
 };
 
@@ -61,7 +59,6 @@ enum option_key {
     OPTION_DEVICE,
     OPTION_CPU_WORKERS,
     OPTION_DRY_RUN,
-    OPTION_TOPOLOGY,
     OPTION_PROGRAMS,
 };
 
@@ -73,7 +70,6 @@ static const struct option long_options[] = {
     {"device", required_argument, NULL, OPTION_DEVICE},
     {"cpu-workers", required_argument, NULL, OPTION_CPU_WORKERS},
     {"dry-run", no_argument, NULL, OPTION_DRY_RUN},
-    {"topology", required_argument, NULL, OPTION_TOPOLOGY},
     {"programs", required_argument, NULL, OPTION_PROGRAMS},
     {"help", no_argument, NULL, OPTION_HELP},
     {NULL, 0, NULL, 0},
@@ -136,9 +132,6 @@ static int parse_options(int argc, char **argv, struct options *options)
         case OPTION_DRY_RUN:
             options->is_dry_run = true;
             break;
-        case OPTION_TOPOLOGY:
-            options->topology_path = optarg;
-            break;
         case OPTION_PROGRAMS:
             options->program_dir = optarg;
             break;
@@ -152,8 +145,6 @@ static int parse_options(int argc, char **argv, struct options *options)
         return fail_usage("takes options only");
     if (options->is_dev == (options->config_path != NULL))
         return fail_usage("needs either --config or --dev");
-    if (options->topology_path != NULL && !options->is_dry_run)
-        return fail_usage("--topology needs --dry-run");
     return EXIT_OK;
 }
 
@@ -174,13 +165,12 @@ static int fail(const struct error *err)
     }
 }
 
-/* The GPUs of the machine that is planned for. */
 static int load_config(const struct options *options, const struct hardware *hardware,
                        struct fleet_config **ret_config, struct error *err)
 {
     if (options->is_dev)
         return fleet_config_default(&options->dev, hardware, ret_config, err);
-    return fleet_config_load(options->config_path, ret_config, err);
+    return fleet_config_load_for(options->config_path, hardware, ret_config, err);
 }
 
 /* The folder this program lies in. */
@@ -289,10 +279,8 @@ static int plan_and_run(const struct options *options, const struct hardware *ha
                         const struct fleet_config *config, struct topology *topology,
                         struct error *err)
 {
-    struct topology_source source = {.xml_path = options->topology_path};
-    bool is_other = options->topology_path != NULL;
     struct placement placement;
-    if (topology_read(is_other ? &source : NULL, hardware, topology, err) != 0 ||
+    if (topology_read(NULL, hardware, topology, err) != 0 ||
         placement_create(topology, config, &placement, err) != 0)
         return fail(err);
     print_plan(config, &placement);

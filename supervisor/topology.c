@@ -60,6 +60,8 @@ static int read_nodes(hwloc_topology_t hwloc, struct topology *topology, struct 
     if (count > TOPOLOGY_NODE_MAX)
         return error_set(err, ERR_LIMIT, "%d NUMA nodes are more than %d", count,
                          TOPOLOGY_NODE_MAX);
+    if (count <= 0)
+        return error_set(err, ERR_INVALID, "the topology has no memory");
     for (int i = 0; i < count; i++) {
         hwloc_obj_t node = hwloc_get_obj_by_type(hwloc, HWLOC_OBJ_NUMANODE, (unsigned)i);
         topology->nodes[i] = (struct topology_node){
@@ -242,4 +244,13 @@ int topology_read(const struct topology_source *source, const struct hardware *h
         *ret_topology = answer->topology;
     free(answer);
     return code;
+}
+
+void topology_hardware(const struct topology *topology, struct hardware *ret_hardware)
+{
+    *ret_hardware = (struct hardware){.gpu_count = (size_t)topology->gpu_count};
+    for (int i = 0; i < topology->core_count; i++)
+        ret_hardware->cpus += topology->cores[i].cpu_count;
+    for (int i = 0; i < topology->gpu_count; i++)
+        ret_hardware->gpus[i] = topology->gpus[i].gpu;
 }

@@ -62,4 +62,7 @@ struct topology_source {
 int topology_read(const struct topology_source *source, const struct hardware *hardware,
                   struct topology *ret_topology, struct error *err);
 
+/* The machine as defaults of a configuration depend on it: what hardware_detect would say there. */
+void topology_hardware(const struct topology *topology, struct hardware *ret_hardware);
+
 #endif

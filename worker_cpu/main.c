@@ -218,11 +218,11 @@ static int serve(const struct arguments *arguments, const struct fleet_config *c
     if (code == 0)
         code = worker_create(config, group, &child, registry, &worker, err);
     if (code == 0) {
-        log_info("worker.started", "pid=%d group=%s index=%s", (int)getpid(), group->name,
-                 arguments->index);
         serving = worker;
         drain_ms = (int64_t)group->grace_ms * DRAIN_SHARE_PERCENT / 100;
         signals_set(stop_on_signal);
+        log_info("worker.started", "pid=%d group=%s index=%s", (int)getpid(), group->name,
+                 arguments->index);
         struct argosy_error why = {0};
         code = argosy_worker_run(worker, &why);
         signals_set(SIG_IGN);

@@ -363,6 +363,10 @@ static void machine_from_xml_brings_its_gpus(void **state)
     assert_string_equal(topology.gpus[0].gpu.bus_id, "0000:81:00.0");
     assert_string_equal(topology.gpus[0].gpu.model, "NVIDIA H100");
     assert_int_equal(topology.gpus[0].node, 1);
+    topology_hardware(&topology, &hardware);
+    assert_int_equal(hardware.cpus, 4);
+    assert_int_equal(hardware.gpu_count, 1);
+    assert_string_equal(hardware.gpus[0].bus_id, "0000:81:00.0");
     plan("groups:\n- {name: cpu, kind: cpu, processes: 2}\n- {name: gpu, kind: gpu}\n");
     expect_cpus("engine", 0, 0);
     expect_cpus("gpu/0", 2, 2);
