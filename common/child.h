@@ -59,8 +59,11 @@ int child_init(struct child *child, const char *group, struct error *err);
 /* Says once that the program is serving; later calls do nothing. */
 void child_ready(struct child *child);
 
+/* An idle loop turns at least this often, so that its silence means something. */
+#define CHILD_IDLE_TURN_MS 1000
+
 /* Says that the loop completed a turn. Cheap: tells the supervisor at most twice a second. Call it
- * from the loop that does the work and at least every few seconds when idle, or never: a child that
+ * from the loop that does the work and every CHILD_IDLE_TURN_MS when idle, or never: a child that
  * has never told progress is not watched for it. */
 void child_progress(struct child *child);
 

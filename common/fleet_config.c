@@ -21,6 +21,9 @@
 #define DATA_DIR_DEFAULT ".argosy"
 #define ENV_MODEL_DIR    "ARGOSY_MODEL_DIR"
 
+/* Two turns of an idle worker may be late. */
+#define HANG_MS_MIN (3 * CHILD_IDLE_TURN_MS)
+
 /* Most memory of a loaded config: YAML_NODE_MAX nodes and structs of under 200 bytes each, and
  * texts that substitution may have made longer. */
 #define CONFIG_MEMORY_MAX (16 * LIMIT_MIB)
@@ -324,6 +327,10 @@ static int check_group(struct loader *loader, const struct fleet_group *group,
     const struct yaml_node *temperature = yaml_get(node, "temperature");
     if (group->queue_count == 0)
         return yaml_fail(queues, loader->err, "a group needs at least one queue");
+    if (group->hang_ms != 0 && group->hang_ms < HANG_MS_MIN)
+        return yaml_fail(yaml_get(node, "hang_ms"), loader->err,
+                         "must be 0 or at least %d: an idle worker tells progress once a second",
+                         HANG_MS_MIN);
     if (!group->workflows && !group->activities)
         return yaml_fail(node, loader->err,
                          "a group without workflows and without activities has nothing to do");

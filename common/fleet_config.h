@@ -90,7 +90,7 @@ struct fleet_group {
     size_t environment_count;
     enum fleet_pinning pinning; /* default core */
     int grace_ms;               /* time to drain before it is killed; default 10,000 */
-    int hang_ms; /* no progress for this long: killed and replaced; 0 never; default 30,000 */
+    int hang_ms; /* no progress for this long: killed, replaced; 0: never; default 30,000 */
 
     /* gpu groups only */
     enum fleet_device device;

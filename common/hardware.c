@@ -137,6 +137,46 @@ static void read_device_files(const char *root, struct hardware *hardware)
     }
 }
 
+/* The GPU that an entry of CUDA_VISIBLE_DEVICES names; -1 when there is none. */
+static int find_gpu(const struct hardware *hardware, const char *entry)
+{
+    char *end;
+    long ordinal = strtol(entry, &end, 10);
+    bool is_number = end != entry && *end == '\0';
+    for (size_t i = 0; i < hardware->gpu_count; i++) {
+        const struct hardware_gpu *gpu = &hardware->gpus[i];
+        if (is_number ? gpu->ordinal == ordinal
+                      : has_prefix(entry, "GPU-") && has_prefix(gpu->uuid, entry))
+            return (int)i;
+    }
+    return -1;
+}
+
+/* Keeps the GPUs that CUDA_VISIBLE_DEVICES names, in the machine's order. */
+static void keep_visible(struct hardware *hardware)
+{
+    const char *text = getenv("CUDA_VISIBLE_DEVICES");
+    if (text == NULL)
+        return;
+    char entries[4096];
+    char *rest = entries;
+    const char *entry;
+    bool is_visible[HARDWARE_GPU_MAX] = {false};
+    snprintf(entries, sizeof entries, "%s", text);
+    while ((entry = strsep(&rest, ",")) != NULL) {
+        int gpu = find_gpu(hardware, entry);
+        if (gpu < 0)
+            break;
+        is_visible[gpu] = true;
+    }
+    size_t kept = 0;
+    for (size_t i = 0; i < hardware->gpu_count; i++) {
+        if (is_visible[i])
+            hardware->gpus[kept++] = hardware->gpus[i];
+    }
+    hardware->gpu_count = kept;
+}
+
 void hardware_detect(const char *root, struct hardware *ret_hardware)
 {
     memset(ret_hardware, 0, sizeof *ret_hardware);
@@ -145,6 +185,9 @@ void hardware_detect(const char *root, struct hardware *ret_hardware)
     if (ret_hardware->gpu_count == 0)
         read_device_files(root, ret_hardware);
     qsort(ret_hardware->gpus, ret_hardware->gpu_count, sizeof ret_hardware->gpus[0], compare_gpus);
+    for (size_t i = 0; i < ret_hardware->gpu_count; i++)
+        ret_hardware->gpus[i].ordinal = (int)i;
+    keep_visible(ret_hardware);
 }
 
 int hardware_cpu_workers(const struct hardware *hardware)

@@ -100,11 +100,11 @@ static void add_gpu_variables(struct variables *variables, const struct process 
 {
     int gpu = process->pin->gpu;
     if (gpu >= 0) {
-        const char *uuid = topology->gpus[gpu].gpu.uuid;
-        if (uuid[0] != '\0')
-            snprintf(variables->gpu, sizeof variables->gpu, "%s", uuid);
+        const struct hardware_gpu *chosen = &topology->gpus[gpu].gpu;
+        if (chosen->uuid[0] != '\0')
+            snprintf(variables->gpu, sizeof variables->gpu, "%s", chosen->uuid);
         else
-            snprintf(variables->gpu, sizeof variables->gpu, "%d", gpu);
+            snprintf(variables->gpu, sizeof variables->gpu, "%d", chosen->ordinal);
         add_variable(variables, "CUDA_DEVICE_ORDER", "PCI_BUS_ID");
         add_variable(variables, "CUDA_MODULE_LOADING", "LAZY");
     }

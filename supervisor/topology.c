@@ -155,7 +155,7 @@ static void read_gpus_of_xml(hwloc_topology_t hwloc, struct topology *topology)
         const struct hwloc_pcidev_attr_s *pci = &device->attr->pcidev;
         if (pci->vendor_id != PCI_VENDOR_NVIDIA || pci->class_id >> 8 != PCI_CLASS_DISPLAY)
             continue;
-        struct hardware_gpu gpu = {.minor = topology->gpu_count};
+        struct hardware_gpu gpu = {.minor = topology->gpu_count, .ordinal = topology->gpu_count};
         snprintf(gpu.bus_id, sizeof gpu.bus_id, "%04x:%02x:%02x.%01x", (unsigned)pci->domain,
                  pci->bus, pci->dev, pci->func);
         if (device->name != NULL)

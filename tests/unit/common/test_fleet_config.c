@@ -234,6 +234,8 @@ static const struct error_case error_cases[] = {
      "f.yaml:2: groups[0].name: \"engine\" is the name of a process of the fleet's own"},
     {GROUP "  environment: [{name: 1A, value: x}]\n",
      "f.yaml:4: groups[0].environment[0].name: \"1A\" begins with a digit"},
+    {GROUP "  hang_ms: 2999\n", "f.yaml:4: groups[0].hang_ms: must be 0 or at least 3000: an idle "
+                                "worker tells progress once a second"},
     {GROUP "  queues: []\n", "f.yaml:4: groups[0].queues: a group needs at least one queue"},
     {GROUP "  workflows: false\n  activities: false\n",
      "f.yaml:2: groups[0]: a group without workflows and without activities has nothing to do"},

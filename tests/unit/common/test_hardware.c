@@ -81,6 +81,42 @@ static void counts_device_files_where_the_driver_is_hidden(void **state)
     assert_string_equal(hardware.gpus[0].bus_id, "");
 }
 
+static size_t count_visible(const char *text, int *ret_first_ordinal)
+{
+    struct hardware hardware;
+    setenv("CUDA_VISIBLE_DEVICES", text, 1);
+    hardware_detect(root, &hardware);
+    unsetenv("CUDA_VISIBLE_DEVICES");
+    *ret_first_ordinal = hardware.gpu_count > 0 ? hardware.gpus[0].ordinal : -1;
+    return hardware.gpu_count;
+}
+
+static void environment_limits_the_gpus(void **state)
+{
+    (void)state;
+    static const char *const uuids[] = {"GPU-aa11", "GPU-aa22", "GPU-bb33"};
+    for (int i = 0; i < 3; i++) {
+        char path[128];
+        char text[256];
+        snprintf(path, sizeof path, "/proc/driver/nvidia/gpus/0000:0%d:00.0/information", i + 1);
+        snprintf(text, sizeof text, "GPU UUID: %s\nDevice Minor: %d\n", uuids[i], 2 - i);
+        write_file(path, text);
+        snprintf(path, sizeof path, "/dev/nvidia%d", i);
+        write_file(path, "");
+    }
+    int first;
+    assert_int_equal(count_visible("0,1,2", &first), 3);
+    assert_int_equal(count_visible("2,1", &first), 2);
+    assert_int_equal(first, 1);
+    assert_int_equal(count_visible("GPU-bb", &first), 1);
+    assert_int_equal(first, 2);
+    assert_int_equal(count_visible("1,7,0", &first), 1); /* what follows the unknown one is cut */
+    assert_int_equal(first, 1);
+    assert_int_equal(count_visible("", &first), 0);
+    assert_int_equal(count_visible("-1", &first), 0);
+    assert_int_equal(count_visible("MIG-1", &first), 0);
+}
+
 static void quota_lowers_the_processors(void **state)
 {
     (void)state;
@@ -107,10 +143,12 @@ static void worker_count_is_bounded(void **state)
 
 int main(void)
 {
+    unsetenv("CUDA_VISIBLE_DEVICES");
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(reads_the_driver, make_root, remove_root),
         cmocka_unit_test_setup_teardown(counts_device_files_where_the_driver_is_hidden, make_root,
                                         remove_root),
+        cmocka_unit_test_setup_teardown(environment_limits_the_gpus, make_root, remove_root),
         cmocka_unit_test_setup_teardown(quota_lowers_the_processors, make_root, remove_root),
         cmocka_unit_test(worker_count_is_bounded),
     };
