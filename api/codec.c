@@ -9,40 +9,11 @@
 #include <string.h>
 
 #include "api/field.h"
+#include "api/field_path.h"
 #include "api/msgpack_reader.h"
 #include "common/assert.h"
 #include "common/limits.h"
 #include "common/utf8.h"
-
-/* Where in a message we are: one link per nested message, on the stack, only read when something is
- * wrong. */
-struct place {
-    const struct place *parent;
-    const ProtobufCMessageDescriptor *descriptor; /* of the outermost place */
-    const ProtobufCFieldDescriptor *field;
-    unsigned depth;
-};
-
-static void append_path(struct buffer *text, const struct place *place)
-{
-    if (place->parent != NULL)
-        append_path(text, place->parent);
-    else
-        buffer_append_text(text, place->descriptor->short_name);
-    if (place->field != NULL)
-        buffer_printf(text, ".%s", place->field->name);
-}
-
-static int fail(const struct place *place, struct error *err, int code, const char *reason)
-{
-    if (err == NULL)
-        return code;
-    struct buffer path = {0};
-    append_path(&path, place);
-    error_set(err, code, "%s: %s", buffer_text(&path), reason);
-    buffer_fini(&path);
-    return code;
-}
 
 /* --- encoding --- */
 
@@ -53,25 +24,25 @@ static int write_bytes(void *context, const char *data, size_t size)
 }
 
 static int encode_message(const ProtobufCMessage *message, msgpack_packer *packer,
-                          struct place *place, struct error *err);
+                          struct field_path *path, struct error *err);
 
-static int encode_string(const char *text, msgpack_packer *packer, const struct place *place,
+static int encode_string(const char *text, msgpack_packer *packer, const struct field_path *path,
                          struct error *err)
 {
     size_t size = strlen(text);
     if (size > LIMIT_MESSAGE_SIZE)
-        return fail(place, err, ERR_LIMIT, "message is too large");
+        return field_path_fail(path, err, ERR_LIMIT, "message is too large");
     if (!utf8_is_valid(text, size))
-        return fail(place, err, ERR_INVALID, "text is not UTF-8");
+        return field_path_fail(path, err, ERR_INVALID, "text is not UTF-8");
     msgpack_pack_str(packer, size);
     msgpack_pack_str_body(packer, text, size);
     return 0;
 }
 
-static int encode_value(const void *member, msgpack_packer *packer, struct place *place,
+static int encode_value(const void *member, msgpack_packer *packer, struct field_path *path,
                         struct error *err)
 {
-    switch (place->field->type) {
+    switch (path->field->type) {
     case PROTOBUF_C_TYPE_INT32:
     case PROTOBUF_C_TYPE_SINT32:
     case PROTOBUF_C_TYPE_SFIXED32:
@@ -104,17 +75,17 @@ static int encode_value(const void *member, msgpack_packer *packer, struct place
             msgpack_pack_false(packer);
         return 0;
     case PROTOBUF_C_TYPE_STRING:
-        return encode_string(*(const char *const *)member, packer, place, err);
+        return encode_string(*(const char *const *)member, packer, path, err);
     case PROTOBUF_C_TYPE_BYTES: {
         const ProtobufCBinaryData *bytes = member;
         if (bytes->len > LIMIT_MESSAGE_SIZE)
-            return fail(place, err, ERR_LIMIT, "message is too large");
+            return field_path_fail(path, err, ERR_LIMIT, "message is too large");
         msgpack_pack_bin(packer, bytes->len);
         msgpack_pack_bin_body(packer, bytes->data, bytes->len);
         return 0;
     }
     case PROTOBUF_C_TYPE_MESSAGE: {
-        struct place inner = {.parent = place, .depth = place->depth + 1};
+        struct field_path inner = {.parent = path, .depth = path->depth + 1};
         return encode_message(*(const ProtobufCMessage *const *)member, packer, &inner, err);
     }
     }
@@ -122,16 +93,16 @@ static int encode_value(const void *member, msgpack_packer *packer, struct place
 }
 
 static int encode_repeated(const ProtobufCMessage *message, msgpack_packer *packer,
-                           struct place *place, struct error *err)
+                           struct field_path *path, struct error *err)
 {
-    size_t count = field_count(message, place->field);
+    size_t count = field_count(message, path->field);
     if (count > LIMIT_REPEATED_COUNT)
-        return fail(place, err, ERR_LIMIT, "too many elements");
+        return field_path_fail(path, err, ERR_LIMIT, "too many elements");
     msgpack_pack_array(packer, count);
-    const char *elements = *(char *const *)field_member(message, place->field);
-    size_t size = field_size(place->field);
+    const char *elements = *(char *const *)field_member(message, path->field);
+    size_t size = field_size(path->field);
     for (size_t i = 0; i < count; i++) {
-        int rc = encode_value(elements + i * size, packer, place, err);
+        int rc = encode_value(elements + i * size, packer, path, err);
         if (rc != 0)
             return rc;
     }
@@ -139,11 +110,11 @@ static int encode_repeated(const ProtobufCMessage *message, msgpack_packer *pack
 }
 
 static int encode_message(const ProtobufCMessage *message, msgpack_packer *packer,
-                          struct place *place, struct error *err)
+                          struct field_path *path, struct error *err)
 {
     const ProtobufCMessageDescriptor *descriptor = message->descriptor;
-    if (place->depth > LIMIT_MESSAGE_DEPTH)
-        return fail(place, err, ERR_LIMIT, "message is nested too deeply");
+    if (path->depth > LIMIT_MESSAGE_DEPTH)
+        return field_path_fail(path, err, ERR_LIMIT, "message is nested too deeply");
     size_t present = 0;
     for (unsigned i = 0; i < descriptor->n_fields; i++)
         present += field_is_set(message, &descriptor->fields[i]);
@@ -153,11 +124,11 @@ static int encode_message(const ProtobufCMessage *message, msgpack_packer *packe
         if (!field_is_set(message, field))
             continue;
         present--;
-        place->field = field;
+        path->field = field;
         msgpack_pack_uint32(packer, field->id);
         int rc = field->label == PROTOBUF_C_LABEL_REPEATED
-                     ? encode_repeated(message, packer, place, err)
-                     : encode_value(field_member(message, field), packer, place, err);
+                     ? encode_repeated(message, packer, path, err)
+                     : encode_value(field_member(message, field), packer, path, err);
         if (rc != 0)
             return rc;
     }
@@ -169,8 +140,8 @@ int codec_encode(const ProtobufCMessage *message, struct buffer *buffer, struct 
     size_t start = buffer->size;
     msgpack_packer packer;
     msgpack_packer_init(&packer, buffer, write_bytes);
-    struct place place = {.descriptor = message->descriptor, .depth = 1};
-    int rc = encode_message(message, &packer, &place, err);
+    struct field_path path = {.descriptor = message->descriptor, .depth = 1};
+    int rc = encode_message(message, &packer, &path, err);
     if (rc == 0 && buffer->failed)
         rc = error_set(err, ERR_MEMORY, "out of memory while encoding %s",
                        message->descriptor->short_name);
@@ -191,31 +162,31 @@ struct decoder {
 };
 
 static int decode_message(struct decoder *decoder, const ProtobufCMessageDescriptor *descriptor,
-                          struct place *place, ProtobufCMessage **ret_message);
+                          struct field_path *path, ProtobufCMessage **ret_message);
 
-static int fail_exhausted(struct decoder *decoder, const struct place *place)
+static int fail_exhausted(struct decoder *decoder, const struct field_path *path)
 {
-    return fail(place, decoder->err, ERR_LIMIT, "message takes too much memory");
+    return field_path_fail(path, decoder->err, ERR_LIMIT, "message takes too much memory");
 }
 
 /* What was read is not what the schema wants there: the end of the input, or another type. */
-static int fail_type(struct decoder *decoder, const struct place *place, const char *wanted,
+static int fail_type(struct decoder *decoder, const struct field_path *path, const char *wanted,
                      const struct msgpack_item *item)
 {
     char reason[64];
     snprintf(reason, sizeof reason, "%s expected, got %s", wanted,
              item != NULL ? msgpack_type_name(item->type) : "the end of the message or no msgpack");
-    return fail(place, decoder->err, ERR_PROTOCOL, reason);
+    return field_path_fail(path, decoder->err, ERR_PROTOCOL, reason);
 }
 
-static int decode_integer(struct decoder *decoder, const struct place *place,
+static int decode_integer(struct decoder *decoder, const struct field_path *path,
                           const struct msgpack_item *item, void *member)
 {
     if (item->type != MSGPACK_UNSIGNED && item->type != MSGPACK_NEGATIVE)
-        return fail_type(decoder, place, "integer", item);
+        return fail_type(decoder, path, "integer", item);
     bool negative = item->type == MSGPACK_NEGATIVE;
     bool fits;
-    switch (place->field->type) {
+    switch (path->field->type) {
     case PROTOBUF_C_TYPE_UINT64:
     case PROTOBUF_C_TYPE_FIXED64:
         fits = !negative;
@@ -234,9 +205,9 @@ static int decode_integer(struct decoder *decoder, const struct place *place,
         break;
     }
     if (!fits)
-        return fail(place, decoder->err, ERR_PROTOCOL, "number is out of range");
+        return field_path_fail(path, decoder->err, ERR_PROTOCOL, "number is out of range");
     /* Both views of the number have the same low bits. */
-    if (field_size(place->field) == sizeof(uint32_t)) {
+    if (field_size(path->field) == sizeof(uint32_t)) {
         uint32_t low = (uint32_t)item->number;
         memcpy(member, &low, sizeof low);
     } else {
@@ -245,100 +216,101 @@ static int decode_integer(struct decoder *decoder, const struct place *place,
     return 0;
 }
 
-static int decode_string(struct decoder *decoder, const struct place *place,
+static int decode_string(struct decoder *decoder, const struct field_path *path,
                          const struct msgpack_item *item, char **member)
 {
     if (item->type != MSGPACK_STR)
-        return fail_type(decoder, place, "str", item);
+        return fail_type(decoder, path, "str", item);
     if (memchr(item->bytes.data, '\0', item->bytes.size) != NULL)
-        return fail(place, decoder->err, ERR_PROTOCOL, "text holds a NUL");
+        return field_path_fail(path, decoder->err, ERR_PROTOCOL, "text holds a NUL");
     if (!utf8_is_valid(item->bytes.data, item->bytes.size))
-        return fail(place, decoder->err, ERR_PROTOCOL, "text is not UTF-8");
+        return field_path_fail(path, decoder->err, ERR_PROTOCOL, "text is not UTF-8");
     char *copy = arena_strndup(decoder->arena, (const char *)item->bytes.data, item->bytes.size);
     if (copy == NULL)
-        return fail_exhausted(decoder, place);
+        return fail_exhausted(decoder, path);
     *member = copy;
     return 0;
 }
 
-static int decode_scalar(struct decoder *decoder, const struct place *place, void *member)
+static int decode_scalar(struct decoder *decoder, const struct field_path *path, void *member)
 {
     struct msgpack_item item;
     if (!msgpack_read(&decoder->reader, &item))
-        return fail_type(decoder, place, "a value", NULL);
-    switch (place->field->type) {
+        return fail_type(decoder, path, "a value", NULL);
+    switch (path->field->type) {
     case PROTOBUF_C_TYPE_FLOAT:
     case PROTOBUF_C_TYPE_DOUBLE:
         if (item.type != MSGPACK_FLOAT)
-            return fail_type(decoder, place, "float", &item);
-        if (place->field->type == PROTOBUF_C_TYPE_FLOAT)
+            return fail_type(decoder, path, "float", &item);
+        if (path->field->type == PROTOBUF_C_TYPE_FLOAT)
             *(float *)member = (float)item.real;
         else
             *(double *)member = item.real;
         return 0;
     case PROTOBUF_C_TYPE_BOOL:
         if (item.type != MSGPACK_BOOL)
-            return fail_type(decoder, place, "bool", &item);
+            return fail_type(decoder, path, "bool", &item);
         *(protobuf_c_boolean *)member = item.boolean;
         return 0;
     case PROTOBUF_C_TYPE_STRING:
-        return decode_string(decoder, place, &item, member);
+        return decode_string(decoder, path, &item, member);
     case PROTOBUF_C_TYPE_BYTES:
         if (item.type != MSGPACK_BIN)
-            return fail_type(decoder, place, "bin", &item);
+            return fail_type(decoder, path, "bin", &item);
         *(ProtobufCBinaryData *)member = (ProtobufCBinaryData){
             .len = item.bytes.size, .data = (uint8_t *)(uintptr_t)item.bytes.data};
         return 0;
     default:
-        return decode_integer(decoder, place, &item, member);
+        return decode_integer(decoder, path, &item, member);
     }
 }
 
-static int decode_value(struct decoder *decoder, const struct place *place, void *member)
+static int decode_value(struct decoder *decoder, const struct field_path *path, void *member)
 {
-    if (place->field->type != PROTOBUF_C_TYPE_MESSAGE)
-        return decode_scalar(decoder, place, member);
-    struct place inner = {.parent = place, .depth = place->depth + 1};
-    return decode_message(decoder, place->field->descriptor, &inner, member);
+    if (path->field->type != PROTOBUF_C_TYPE_MESSAGE)
+        return decode_scalar(decoder, path, member);
+    struct field_path inner = {.parent = path, .depth = path->depth + 1};
+    return decode_message(decoder, path->field->descriptor, &inner, member);
 }
 
-static int decode_repeated(struct decoder *decoder, const struct place *place,
+static int decode_repeated(struct decoder *decoder, const struct field_path *path,
                            ProtobufCMessage *message)
 {
     struct msgpack_item item;
     if (!msgpack_read(&decoder->reader, &item))
-        return fail_type(decoder, place, "array", NULL);
+        return fail_type(decoder, path, "array", NULL);
     if (item.type != MSGPACK_ARRAY)
-        return fail_type(decoder, place, "array", &item);
+        return fail_type(decoder, path, "array", &item);
     if (item.count > LIMIT_REPEATED_COUNT)
-        return fail(place, decoder->err, ERR_LIMIT, "too many elements");
+        return field_path_fail(path, decoder->err, ERR_LIMIT, "too many elements");
     if (item.count == 0)
         return 0;
-    size_t size = field_size(place->field);
+    size_t size = field_size(path->field);
     char *elements = arena_alloc(decoder->arena, item.count * size);
     if (elements == NULL)
-        return fail_exhausted(decoder, place);
+        return fail_exhausted(decoder, path);
     for (size_t i = 0; i < item.count; i++) {
-        int rc = decode_value(decoder, place, elements + i * size);
+        int rc = decode_value(decoder, path, elements + i * size);
         if (rc != 0)
             return rc;
     }
-    *(char **)field_member(message, place->field) = elements;
-    *(size_t *)field_quantifier(message, place->field) = item.count;
+    *(char **)field_member(message, path->field) = elements;
+    *(size_t *)field_quantifier(message, path->field) = item.count;
     return 0;
 }
 
 /* Reads the value of a field that the schema knows into message and marks it as set. */
-static int decode_field(struct decoder *decoder, const struct place *place,
+static int decode_field(struct decoder *decoder, const struct field_path *path,
                         ProtobufCMessage *message)
 {
-    const ProtobufCFieldDescriptor *field = place->field;
+    const ProtobufCFieldDescriptor *field = path->field;
     if (field->label == PROTOBUF_C_LABEL_REPEATED)
-        return decode_repeated(decoder, place, message);
+        return decode_repeated(decoder, path, message);
     bool in_oneof = (field->flags & PROTOBUF_C_FIELD_FLAG_ONEOF) != 0;
     if (in_oneof && *(const uint32_t *)field_quantifier(message, field) != 0)
-        return fail(place, decoder->err, ERR_PROTOCOL, "another member of its oneof is set");
-    int rc = decode_value(decoder, place, field_member(message, field));
+        return field_path_fail(path, decoder->err, ERR_PROTOCOL,
+                               "another member of its oneof is set");
+    int rc = decode_value(decoder, path, field_member(message, field));
     if (rc != 0)
         return rc;
     if (in_oneof)
@@ -374,30 +346,30 @@ static const ProtobufCFieldDescriptor *find_field(const ProtobufCMessageDescript
                            : NULL;
 }
 
-static int decode_fields(struct decoder *decoder, uint32_t count, struct place *place,
+static int decode_fields(struct decoder *decoder, uint32_t count, struct field_path *path,
                          ProtobufCMessage *message)
 {
     const ProtobufCMessageDescriptor *descriptor = message->descriptor;
     struct field_set seen = {0};
     size_t expected = 0;
     for (uint32_t i = 0; i < count; i++) {
-        place->field = NULL;
+        path->field = NULL;
         struct msgpack_item key;
         if (!msgpack_read(&decoder->reader, &key))
-            return fail_type(decoder, place, "field number", NULL);
+            return fail_type(decoder, path, "field number", NULL);
         if (key.type != MSGPACK_UNSIGNED)
-            return fail_type(decoder, place, "field number", &key);
-        place->field = find_field(descriptor, key.number, expected);
-        if (place->field == NULL) {
+            return fail_type(decoder, path, "field number", &key);
+        path->field = find_field(descriptor, key.number, expected);
+        if (path->field == NULL) {
             if (!msgpack_skip(&decoder->reader))
-                return fail_type(decoder, place, "a value", NULL);
+                return fail_type(decoder, path, "a value", NULL);
             continue;
         }
-        size_t index = (size_t)(place->field - descriptor->fields);
+        size_t index = (size_t)(path->field - descriptor->fields);
         expected = index + 1;
         if (!field_set_add(&seen, index))
-            return fail(place, decoder->err, ERR_PROTOCOL, "field is there twice");
-        int rc = decode_field(decoder, place, message);
+            return field_path_fail(path, decoder->err, ERR_PROTOCOL, "field is there twice");
+        int rc = decode_field(decoder, path, message);
         if (rc != 0)
             return rc;
     }
@@ -405,21 +377,21 @@ static int decode_fields(struct decoder *decoder, uint32_t count, struct place *
 }
 
 static int decode_message(struct decoder *decoder, const ProtobufCMessageDescriptor *descriptor,
-                          struct place *place, ProtobufCMessage **ret_message)
+                          struct field_path *path, ProtobufCMessage **ret_message)
 {
     ASSERT(descriptor->n_fields <= FIELD_COUNT_MAX);
-    if (place->depth > LIMIT_MESSAGE_DEPTH)
-        return fail(place, decoder->err, ERR_LIMIT, "message is nested too deeply");
+    if (path->depth > LIMIT_MESSAGE_DEPTH)
+        return field_path_fail(path, decoder->err, ERR_LIMIT, "message is nested too deeply");
     struct msgpack_item map;
     if (!msgpack_read(&decoder->reader, &map))
-        return fail_type(decoder, place, "map", NULL);
+        return fail_type(decoder, path, "map", NULL);
     if (map.type != MSGPACK_MAP)
-        return fail_type(decoder, place, "map", &map);
+        return fail_type(decoder, path, "map", &map);
     ProtobufCMessage *message = arena_alloc(decoder->arena, descriptor->sizeof_message);
     if (message == NULL)
-        return fail_exhausted(decoder, place);
+        return fail_exhausted(decoder, path);
     descriptor->message_init(message);
-    int rc = decode_fields(decoder, map.count, place, message);
+    int rc = decode_fields(decoder, map.count, path, message);
     if (rc != 0)
         return rc;
     *ret_message = message;
@@ -429,17 +401,17 @@ static int decode_message(struct decoder *decoder, const ProtobufCMessageDescrip
 int codec_decode(const ProtobufCMessageDescriptor *descriptor, const uint8_t *data, size_t size,
                  struct arena *arena, ProtobufCMessage **ret_message, struct error *err)
 {
-    struct place place = {.descriptor = descriptor, .depth = 1};
+    struct field_path path = {.descriptor = descriptor, .depth = 1};
     if (size > LIMIT_MESSAGE_SIZE)
-        return fail(&place, err, ERR_LIMIT, "message is too large");
+        return field_path_fail(&path, err, ERR_LIMIT, "message is too large");
     struct decoder decoder = {.reader = {data, data + size}, .arena = arena, .err = err};
     ProtobufCMessage *message;
-    int rc = decode_message(&decoder, descriptor, &place, &message);
+    int rc = decode_message(&decoder, descriptor, &path, &message);
     if (rc != 0)
         return rc;
-    place.field = NULL;
+    path.field = NULL;
     if (decoder.reader.at != decoder.reader.end)
-        return fail(&place, err, ERR_PROTOCOL, "bytes follow the end of the message");
+        return field_path_fail(&path, err, ERR_PROTOCOL, "bytes follow the end of the message");
     *ret_message = message;
     return 0;
 }
