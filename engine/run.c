@@ -183,8 +183,11 @@ static void dump_message(const char *name, const void *message, struct buffer *t
         struct buffer bytes = {0};
         int rc = codec_encode(message, &bytes, NULL);
         ASSERT(rc == 0);
-        for (size_t i = 0; i < bytes.size; i++)
-            buffer_printf(text, "%02x", bytes.data[i]);
+        static const char digits[] = "0123456789abcdef";
+        for (size_t i = 0; i < bytes.size; i++) {
+            buffer_append_byte(text, (uint8_t)digits[bytes.data[i] >> 4]);
+            buffer_append_byte(text, (uint8_t)digits[bytes.data[i] & 15]);
+        }
         buffer_fini(&bytes);
     }
     buffer_append_byte(text, '\n');

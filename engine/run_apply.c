@@ -576,12 +576,14 @@ static void wire_started_id(const struct run *run, size_t flush_start, Api__Hist
     }
 }
 
-/* Events get their ids here; those that close activities go behind all others. */
+/* Events get their ids here; those that close activities go behind all others. With news in the
+ * history, a task that has failed starts over: its next attempt is no transient one. */
 static int apply_flush(struct run *run, struct error *err)
 {
     if (run->workflow_task.state == WORKFLOW_TASK_STARTED)
         return corrupt(err, "buffered events are flushed while a workflow task is started");
     size_t flush_start = run->history.count;
+    run->workflow_task.attempt = 1;
     for (int closing = 0; closing <= 1; closing++) {
         for (size_t i = 0; i < run->buffered.count; i++) {
             struct history_entry *entry = &run->buffered.entries[i];

@@ -9,7 +9,6 @@
 #include "engine/failure.h"
 #include "engine/history_query.h"
 #include "engine/query.h"
-#include "engine/start.h"
 #include "engine/task_token.h"
 
 /* From this many events or bytes on, workflow code is told to continue as new. Temporal: the same.
@@ -124,10 +123,6 @@ void workflow_task_need(struct core *core, struct run *run)
 {
     if (run->workflow_task.state != WORKFLOW_TASK_NONE || !run_is_open(run))
         return;
-    if (run->history.count >= LIMIT_HISTORY_EVENTS || run->history.size >= LIMIT_HISTORY_SIZE) {
-        run_terminate(core, run, "history is longer than the limit", NULL, NULL);
-        return;
-    }
     if (run->workflow_task.attempt == 1)
         schedule_first(core, run);
     else

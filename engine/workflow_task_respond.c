@@ -11,6 +11,7 @@
 #include "engine/failure.h"
 #include "engine/handler.h"
 #include "engine/query.h"
+#include "engine/start.h"
 #include "engine/task_token.h"
 #include "engine/validate.h"
 #include "engine/workflow_task.h"
@@ -39,11 +40,12 @@ static struct run *find_task(struct core *core, const struct core_request *reque
 }
 
 /* A failed first attempt leaves an event and is followed by the next. A later one is left to time
- * out, so that a task that always fails does so slowly; its slot is free at once. */
+ * out, so that a task that always fails does so slowly; its slot is free at once. A task that only
+ * came too early is done again at once. */
 static void fail_task(struct core *core, struct run *run, Api__WorkflowTaskFailedCause cause,
                       const Api__Failure *failure, const char *identity)
 {
-    if (run->workflow_task.attempt == 1)
+    if (run->workflow_task.attempt == 1 || cause == WORKFLOW_TASK_FAILED_CAUSE_UNHANDLED_COMMAND)
         workflow_task_fail(core, run, cause, failure, identity);
     else
         queue_remove(core, &run->workflow_task.task);
@@ -124,6 +126,8 @@ static void complete_task(struct core *core, struct command_batch *batch,
     if (has_news || body->force_create_new_workflow_task)
         workflow_task_need(core, run);
     run_settle(core, run);
+    if (run->history.count >= LIMIT_HISTORY_EVENTS || run->history.size >= LIMIT_HISTORY_SIZE)
+        run_terminate(core, run, "history is longer than the limit", NULL, NULL);
 }
 
 static int check_completed(const Api__RespondWorkflowTaskCompletedRequest *body, struct error *err)
