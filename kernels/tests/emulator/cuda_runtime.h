@@ -4,11 +4,10 @@
  * and arithmetic are tested on machines without a GPU. The .cu files are compiled as plain C++ with
  * this header in front of the toolkit's; launch_kernel.cuh hands each launch to emulator_run.
  *
- * A block's threads are fibers on one host thread. Each runs to its next synchronisation
- * (__syncthreads, a shuffle), where the next one takes over; a barrier that some threads of a block
- * miss stops the program. Blocks run one after another, so what is between blocks (races, memory
- * order), speed and occupancy are not tested: that takes a GPU. Streams are done when a call
- * returns. One launch at a time per process.
+ * A block's threads are fibers on one host thread (emulator.cc says in what order); a barrier that
+ * some threads of a block miss stops the program. Blocks run one after another, so what is between
+ * blocks, memory order, speed and occupancy are not tested: that takes a GPU. Streams are done when
+ * a call returns. One launch at a time per process.
  */
 #ifndef EMULATOR_CUDA_RUNTIME_H
 #define EMULATOR_CUDA_RUNTIME_H

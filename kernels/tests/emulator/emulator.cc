@@ -3,9 +3,10 @@
  * Blocks of fibers and a runtime whose device memory is the host's (cuda_runtime.h here).
  *
  * Fibers are started by ucontext and switched by _setjmp and _longjmp, which make no system call.
- * Every fiber of a block stands at the same synchronisation when the scheduler goes round: each
- * notes what kind it waits at, and a difference, or a fiber that has ended while others wait, is a
- * fault of the kernel.
+ * Between two barriers of its block each warp runs as far as it can while the others stand still,
+ * forwards and backwards in turn: a barrier that a kernel forgot shows as a wrong result. Threads
+ * of a warp must meet at the same shuffle, warps at the same barrier; anything else is a fault of
+ * the kernel.
  */
 #include "kernels/tests/emulator/cuda_runtime.h"
 
@@ -85,16 +86,35 @@ static void fiber_resume(size_t index)
     setcontext(&fiber->start);
 }
 
+/* Runs a warp through its shuffles to the block's next barrier or the end. */
+static void warp_run(size_t first, size_t end)
+{
+    do {
+        for (size_t i = first; i < end; i++) {
+            fiber_resume(i);
+            if (fibers[i].wait != fibers[first].wait)
+                kernel_fault("waits where another thread of its warp does not");
+        }
+    } while (fibers[first].wait == WAIT_SHUFFLE);
+}
+
 static void block_run(size_t threads)
 {
+    size_t warps = (threads + WARP_LANES - 1) / WARP_LANES;
+    bool is_backward = false;
+
     for (size_t i = 0; i < threads; i++)
         fibers[i].is_started = false;
     do {
-        for (size_t i = 0; i < threads; i++) {
-            fiber_resume(i);
-            if (fibers[i].wait != fibers[0].wait)
-                kernel_fault("waits where another thread of its block does not");
+        for (size_t i = 0; i < warps; i++) {
+            size_t warp = is_backward ? warps - 1 - i : i;
+            size_t first = warp * WARP_LANES;
+            warp_run(first, first + WARP_LANES < threads ? first + WARP_LANES : threads);
+            if (i > 0 &&
+                fibers[first].wait != fibers[is_backward ? (warps - 1) * WARP_LANES : 0].wait)
+                kernel_fault("waits where another warp of its block does not");
         }
+        is_backward = !is_backward;
     } while (fibers[0].wait != WAIT_END);
 }
 
