@@ -3,6 +3,7 @@
 # Workers killed with SIGKILL in the middle of things: the work goes on elsewhere, at once, from the
 # last checkpoint, and nothing that was completed runs again.
 
+bats_require_minimum_version 1.5.0
 load ../../fleet.bash
 
 setup() {
