@@ -11,11 +11,7 @@
 
 #include <stdint.h>
 
-#define NS_PER_US UINT64_C(1000)
-#define NS_PER_MS UINT64_C(1000000)
-#define NS_PER_S  UINT64_C(1000000000)
-#define US_PER_MS INT64_C(1000)
-#define US_PER_S  INT64_C(1000000)
+#include "common/time_unit.h"
 
 uint64_t clock_monotonic_ns(void);
 int64_t clock_utc_us(void);

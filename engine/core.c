@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "common/assert.h"
-#include "common/clock.h"
+#include "common/time_unit.h"
 #include "engine/activity.h"
 #include "engine/core_state.h"
 #include "engine/handler.h"

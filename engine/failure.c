@@ -5,7 +5,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "common/clock.h"
+#include "common/time_unit.h"
 
 #define DEFAULT_INITIAL_US   US_PER_S
 #define DEFAULT_COEFFICIENT  2.0

@@ -7,7 +7,7 @@
 
 #include "api/codec.h"
 #include "common/assert.h"
-#include "common/clock.h"
+#include "common/time_unit.h"
 
 void *message_new(struct arena *arena, const ProtobufCMessageDescriptor *descriptor)
 {

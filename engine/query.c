@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "common/assert.h"
-#include "common/clock.h"
+#include "common/time_unit.h"
 #include "engine/handler.h"
 #include "engine/history_query.h"
 #include "engine/task_token.h"

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "common/assert.h"
-#include "common/clock.h"
+#include "common/time_unit.h"
 #include "engine/activity.h"
 #include "engine/core_state.h"
 #include "engine/query.h"

@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "common/assert.h"
-#include "common/clock.h"
+#include "common/time_unit.h"
 #include "engine/failure.h"
 #include "engine/handler.h"
 #include "engine/signal.h"

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "common/assert.h"
-#include "common/clock.h"
+#include "common/time_unit.h"
 #include "engine/failure.h"
 #include "engine/history_query.h"
 #include "engine/query.h"

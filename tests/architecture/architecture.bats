@@ -6,7 +6,7 @@
 
 # Folder and floor.
 FLOORS="common 0, kernels 0, api 1, models 1, queues 2, engine 3, sdk 3, include 3, storage 3, workflows 4,
-  worker_cpu 5, worker_gpu 5, supervisor 5, gateway 5, cli 6, examples 7, bench 7, tests 7"
+  worker_cpu 5, worker_gpu 5, supervisor 5, gateway 5, cli 6, examples 7, bench 7, tests 8"
 
 setup() {
   cd "$ARGOSY_SOURCE_DIR"
