@@ -130,7 +130,7 @@ static const struct yaml_schema label_schema = {label_fields, COUNT(label_fields
 static const struct yaml_field variable_fields[] = {
     {"name", YAML_TYPE_TEXT, AT(fleet_variable, name), .is_required = true,
      .check = check_variable_name},
-    {"value", YAML_TYPE_TEXT, AT(fleet_variable, value), .is_required = true},
+    {"value", YAML_TYPE_TEXT, AT(fleet_variable, value), .is_required = true, .may_be_empty = true},
 };
 static const struct yaml_schema variable_schema = {variable_fields, COUNT(variable_fields),
                                                    sizeof(struct fleet_variable), NULL};

@@ -48,7 +48,7 @@ static int bind_text(struct binder *binder, const struct yaml_field *field,
     int code = expect_kind(binder, node, YAML_TEXT);
     if (code != 0)
         return code;
-    if (node->text[0] == '\0')
+    if (node->text[0] == '\0' && !field->may_be_empty)
         return yaml_fail(node, binder->err, "must not be empty");
     const char *reason = field->check != NULL ? field->check(node->text) : NULL;
     if (reason != NULL)

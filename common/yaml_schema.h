@@ -21,7 +21,7 @@
 #include "common/yaml_tree.h"
 
 enum yaml_type {
-    YAML_TYPE_TEXT,   /* const char *; not empty */
+    YAML_TYPE_TEXT,   /* const char * */
     YAML_TYPE_PATH,   /* const char *; made absolute */
     YAML_TYPE_INT,    /* int, min to max */
     YAML_TYPE_NUMBER, /* double, min to max */
@@ -39,6 +39,7 @@ struct yaml_field {
     size_t offset;
     size_t count_offset; /* TEXTS, PATHS, LIST: a size_t */
     bool is_required;
+    bool may_be_empty;                         /* TEXT */
     int min, max;                              /* INT, NUMBER */
     const char *const *words;                  /* CHOICE: ends with NULL */
     const struct yaml_schema *schema;          /* MAP, LIST */

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -74,7 +75,8 @@ static int tear_down(void **state)
     return system(command);
 }
 
-static void start_supervisor(const char *config)
+/* flags are those of clone(2). False where the system does not let us. */
+static bool clone_supervisor(const char *config, unsigned long flags)
 {
     char config_path[256];
     char output_path[256];
@@ -84,7 +86,7 @@ static void start_supervisor(const char *config)
     assert_non_null(file);
     fputs(config, file);
     fclose(file);
-    supervisor_pid = fork();
+    supervisor_pid = (pid_t)syscall(SYS_clone, flags | SIGCHLD, NULL, NULL, NULL, NULL);
     if (supervisor_pid == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         int output = open(output_path, O_WRONLY | O_CREAT | O_APPEND, 0600);
@@ -93,6 +95,12 @@ static void start_supervisor(const char *config)
         execl(SUPERVISOR, "argosy-supervisor", "--config", config_path, "--programs", folder, NULL);
         _exit(127);
     }
+    return supervisor_pid > 0;
+}
+
+static void start_supervisor(const char *config)
+{
+    assert_true(clone_supervisor(config, 0));
 }
 
 static void show_output(void)
@@ -381,6 +389,25 @@ static void what_a_child_leaves_behind_goes_with_it(void **state)
     assert_int_equal(kill(grandchild, 0), -1);
 }
 
+static void works_as_process_one(void **state)
+{
+    (void)state;
+    static const char config[] = "groups:\n- {name: cpu, kind: cpu, processes: 1,"
+                                 " environment: [{name: FAKE_MODE, value: early}]}\n"
+                                 "- {name: gpu, kind: gpu, processes: 1, device: cpu}\n";
+    if (!clone_supervisor(config, CLONE_NEWPID) &&
+        !clone_supervisor(config, CLONE_NEWPID | CLONE_NEWUSER))
+        skip();
+    /* grandchildren come and are reaped while everything else goes on */
+    for (int i = 0; i < 4; i++)
+        wait_line("cpu/0 grandchild", NULL);
+    wait_line("gpu/0 start", NULL);
+    kill(supervisor_pid, SIGTERM);
+    wait_line("gpu/0 term", NULL);
+    wait_line("engine term", NULL);
+    assert_int_equal(wait_exit(), EXIT_OK);
+}
+
 static void missing_program_is_tried_again(void **state)
 {
     (void)state;
@@ -443,6 +470,7 @@ int main(void)
         TEST(hung_worker_is_killed_and_replaced),
         TEST(nobody_outlives_a_killed_supervisor),
         TEST(what_a_child_leaves_behind_goes_with_it),
+        TEST(works_as_process_one),
         TEST(missing_program_is_tried_again),
         TEST(gpu_is_hidden_from_the_cpu_device),
         TEST(one_supervisor_to_a_data_folder),

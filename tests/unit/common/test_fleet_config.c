@@ -94,7 +94,8 @@ static const char full[] = "node: n1\n"
                            "    queues: [{name: a}, {name: b, slots: 3}]\n"
                            "    activities: false\n"
                            "    plugins: [lib/one.so, /opt/two.so]\n"
-                           "    environment: [{name: A, value: \"1 $$ \\u00e4\\u2028\\n\"}]\n"
+                           "    environment: [{name: A, value: \"1 $$ \\u00e4\\u2028\\n\"},"
+                           " {name: B, value: \"\"}]\n"
                            "    pinning: none\n"
                            "    grace_ms: 1\n"
                            "  - name: gpus\n"
@@ -121,6 +122,7 @@ static void reads_every_kind_of_value(void **state)
     assert_string_equal(work->plugins[0], "/etc/fleet/lib/one.so");
     assert_string_equal(work->plugins[1], "/opt/two.so");
     assert_string_equal(work->environment[0].value, "1 $ \xc3\xa4\xe2\x80\xa8\n");
+    assert_string_equal(work->environment[1].value, "");
     assert_int_equal(work->pinning, FLEET_PINNING_NONE);
     const struct fleet_group *gpus = fleet_config_group(config, "gpus");
     assert_int_equal(gpus->device, FLEET_DEVICE_CUDA);
