@@ -7,7 +7,9 @@
 
 #include <jansson.h>
 
+#include "common/arena.h"
 #include "common/assert.h"
+#include "common/base64.h"
 #include "worker_gpu/vector_text.h"
 
 /* A JSON number of a vector takes 12 characters or so; never fewer than this on average. Refusing
@@ -119,6 +121,22 @@ void embed_task_fini(struct embed_task *task)
     *task = (struct embed_task){0};
 }
 
+/* Whether text is the base64 of exactly size bytes, which are then in out. */
+static bool decode_vectors(const json_t *text, void *out, size_t size)
+{
+    struct arena arena;
+    uint8_t *data;
+    size_t data_size;
+    arena_init(&arena, ARENA_NO_LIMIT);
+    bool is_right = base64_decode(&arena, json_string_value(text), json_string_length(text), &data,
+                                  &data_size) == BASE64_OK &&
+                    data_size == size;
+    if (is_right)
+        memcpy(out, data, size);
+    arena_fini(&arena);
+    return is_right;
+}
+
 static uint32_t resume_from(struct embed_task *task, const json_t *details, const char *model_name)
 {
     const char *model = json_string_value(json_object_get(details, "model"));
@@ -128,10 +146,8 @@ static uint32_t resume_from(struct embed_task *task, const json_t *details, cons
     if (model == NULL || strcmp(model, model_name) != 0 || width != (json_int_t)task->width ||
         done < 1 || done > (json_int_t)task->texts || !json_is_string(vectors))
         return 0;
-    if (base64_decode(json_string_value(vectors), json_string_length(vectors), task->vectors,
-                      (size_t)done * task->width * sizeof *task->vectors, NULL) != 0)
-        return 0;
-    return (uint32_t)done;
+    size_t wanted = (size_t)done * task->width * sizeof *task->vectors;
+    return decode_vectors(vectors, task->vectors, wanted) ? (uint32_t)done : 0;
 }
 
 uint32_t embed_task_resume(struct embed_task *task, const char *details, size_t size,
@@ -163,7 +179,12 @@ void embed_task_details(const struct embed_task *task, const char *model_name, s
     /* A model's name has letters, digits and "-_.": nothing to escape (model_store.h). */
     buffer_printf(out, "{\"done\":%zu,\"width\":%u,\"model\":\"%s\",\"vectors\":\"", kept,
                   task->width, model_name);
-    base64_append(out, task->vectors, kept * vector_size);
+    struct arena arena;
+    arena_init(&arena, ARENA_NO_LIMIT);
+    const char *text = base64_encode(&arena, (const uint8_t *)task->vectors, kept * vector_size);
+    buffer_append_text(out, text != NULL ? text : "");
+    out->failed |= text == NULL;
+    arena_fini(&arena);
     buffer_append_text(out, "\"}");
 }
 

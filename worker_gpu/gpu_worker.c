@@ -13,9 +13,9 @@
 #include "worker_gpu/encoder.h"
 #include "worker_gpu/zero_shot.h"
 
-/* Tokens of one step of the encoder. CPU: speeds of 256 to 8,192 differ by less than 5%, and 512 take
- * 7 MB. CUDA: the widest activations (1,536 fp16 a token) of 8,192 are 25 MB and stay in the 50 MB of
- * an H100's cache. */
+/* Tokens of one step of the encoder. CPU: speeds of 256 to 8,192 differ by less than 5%, and 512
+ * take 7 MB. CUDA: the widest activations (1,536 fp16 a token) of 8,192 are 25 MB and stay in the
+ * 50 MB of an H100's cache. */
 #define STEP_TOKENS_CPU  512u
 #define STEP_TOKENS_CUDA 8192u
 

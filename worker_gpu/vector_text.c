@@ -8,8 +8,6 @@
 #include <stdio.h>
 #include <string.h>
 
-/* ---- JSON ---- */
-
 /* Powers of ten that a double holds exactly. */
 static const double powers_of_ten[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
                                        1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
@@ -98,62 +96,5 @@ int vectors_append_json(struct buffer *out, const float *vectors, size_t rows, s
         buffer_append_byte(out, ']');
     }
     buffer_append_byte(out, ']');
-    return 0;
-}
-
-/* ---- base64 ---- */
-
-static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-void base64_append(struct buffer *out, const void *data, size_t size)
-{
-    const uint8_t *bytes = data;
-    uint8_t *text = buffer_reserve(out, (size + 2) / 3 * 4);
-    if (text == NULL)
-        return;
-    for (size_t i = 0; i < size; i += 3) {
-        size_t count = size - i < 3 ? size - i : 3;
-        uint32_t group = (uint32_t)bytes[i] << 16;
-        group |= count > 1 ? (uint32_t)bytes[i + 1] << 8 : 0;
-        group |= count > 2 ? bytes[i + 2] : 0;
-        text[0] = (uint8_t)alphabet[group >> 18];
-        text[1] = (uint8_t)alphabet[group >> 12 & 63];
-        text[2] = (uint8_t)(count > 1 ? alphabet[group >> 6 & 63] : '=');
-        text[3] = (uint8_t)(count > 2 ? alphabet[group & 63] : '=');
-        text += 4;
-    }
-    out->size += (size + 2) / 3 * 4;
-}
-
-/* The value of a character, 64 for none. */
-static uint32_t sextet(char c)
-{
-    if (c >= 'A' && c <= 'Z')
-        return (uint32_t)(c - 'A');
-    if (c >= 'a' && c <= 'z')
-        return (uint32_t)(c - 'a') + 26;
-    if (c >= '0' && c <= '9')
-        return (uint32_t)(c - '0') + 52;
-    return c == '+' ? 62 : c == '/' ? 63 : 64;
-}
-
-int base64_decode(const char *text, size_t text_size, void *data, size_t size, struct error *err)
-{
-    uint8_t *bytes = data;
-    if (text_size != (size + 2) / 3 * 4)
-        return error_set(err, ERR_INVALID, "%zu characters are no base64 of %zu bytes", text_size,
-                         size);
-    for (size_t i = 0; i < size; i += 3, text += 4) {
-        size_t count = size - i < 3 ? size - i : 3;
-        uint32_t group = 0;
-        for (size_t k = 0; k < 4; k++) {
-            uint32_t value = k <= count ? sextet(text[k]) : 0;
-            if (value > 63 || (k > count && text[k] != '='))
-                return error_set(err, ERR_INVALID, "a character that is not of base64");
-            group = group << 6 | value;
-        }
-        for (size_t k = 0; k < count; k++)
-            bytes[i + k] = (uint8_t)(group >> (16 - 8 * k));
-    }
     return 0;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * vector_text: every number comes back as the very same fp32 through a JSON reader (strtod, then
- * rounding), short where it can be; base64 against RFC 4648 and on damaged text.
+ * rounding), and short where it can be.
  */
 #include "worker_gpu/vector_text.h"
 
@@ -88,46 +88,6 @@ static void vectors_become_lists_of_lists(void **state)
     assert_int_equal(vectors_append_json(&out, broken, 1, 2, &err), ERR_INTERNAL);
 }
 
-static void base64_is_that_of_the_rfc(void **state)
-{
-    (void)state;
-    static const struct {
-        const char *plain;
-        const char *text;
-    } cases[] = {{"", ""},
-                 {"f", "Zg=="},
-                 {"fo", "Zm8="},
-                 {"foo", "Zm9v"},
-                 {"foob", "Zm9vYg=="},
-                 {"fooba", "Zm9vYmE="},
-                 {"foobar", "Zm9vYmFy"}};
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        char back[8] = "";
-        size_t size = strlen(cases[i].plain);
-        buffer_clear(&out);
-        base64_append(&out, cases[i].plain, size);
-        assert_string_equal(buffer_text(&out), cases[i].text);
-        assert_int_equal(base64_decode(cases[i].text, strlen(cases[i].text), back, size, NULL), 0);
-        assert_memory_equal(back, cases[i].plain, size);
-    }
-    static const uint8_t all_bits[] = {0xfb, 0xef, 0xff};
-    buffer_clear(&out);
-    base64_append(&out, all_bits, sizeof all_bits);
-    assert_string_equal(buffer_text(&out), "++//");
-}
-
-static void damaged_base64_is_refused(void **state)
-{
-    (void)state;
-    static const char *const cases[] = {
-        "Zm9", "Zm9v=", "Zm9*", "Z===", "Zm=v", "\xff\xff\xff\xff", "Zm9vZm9v"};
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        char back[8];
-        struct error err;
-        assert_int_equal(base64_decode(cases[i], strlen(cases[i]), back, 3, &err), ERR_INVALID);
-    }
-}
-
 static int teardown(void **state)
 {
     (void)state;
@@ -141,8 +101,6 @@ int main(void)
         cmocka_unit_test(numbers_come_back_as_they_were),
         cmocka_unit_test(simple_numbers_are_short),
         cmocka_unit_test(vectors_become_lists_of_lists),
-        cmocka_unit_test(base64_is_that_of_the_rfc),
-        cmocka_unit_test(damaged_base64_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, teardown);
 }
