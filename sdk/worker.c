@@ -61,9 +61,11 @@ void worker_log(struct argosy_worker *worker, const char *format, ...)
 static void wake(void *context)
 {
     const struct argosy_worker *worker = context;
+    int saved_errno = errno; /* for signal handlers */
     uint64_t one = 1;
     ssize_t written = write(worker->wake_fd, &one, sizeof one);
     (void)written; /* a full counter wakes too */
+    errno = saved_errno;
 }
 
 /* ---- creating ---- */
