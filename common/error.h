@@ -47,7 +47,7 @@ enum disposition {
     X(ERR_MEMORY, -16, 8, DISPOSITION_RESTART, "out of memory")                                    \
     X(ERR_IO, -17, 14, DISPOSITION_RETRY, "input/output error")                                    \
     X(ERR_STORAGE, -18, 14, DISPOSITION_STOP, "storage failure")                                   \
-    X(ERR_PROTOCOL, -19, 13, DISPOSITION_FAIL, "protocol error")                                   \
+    X(ERR_PROTOCOL, -19, 3, DISPOSITION_FAIL, "protocol error")                                   \
     X(ERR_CONFIG, -20, 9, DISPOSITION_STOP, "bad configuration")                                   \
     X(ERR_DEVICE, -21, 14, DISPOSITION_RESTART, "device failure")                                  \
     X(ERR_NONDETERMINISM, -22, 9, DISPOSITION_FAIL, "non-deterministic workflow")                  \
