@@ -453,10 +453,17 @@ static int check_hello(const struct endpoint *endpoint, const Api__HelloRequest 
     return 0;
 }
 
-static void lose_replaced(struct endpoint *endpoint, struct session *session)
+/* A Hello ends the session of its process instance, which lives on in the new one, and that of its
+ * connection, should another instance have had it. */
+static void lose_replaced(struct endpoint *endpoint, const struct origin *origin,
+                          const char *instance_id)
 {
-    if (session != NULL)
-        lose_session(endpoint, session, session_table_next_id(&endpoint->sessions), "replaced");
+    struct session *same = session_table_find_instance(&endpoint->sessions, instance_id);
+    if (origin->session != NULL && origin->session != same)
+        lose_session(endpoint, origin->session, 0, "replaced");
+    if (same != NULL)
+        lose_session(endpoint, same, session_table_next_id(&endpoint->sessions), "replaced");
+    report_losses(endpoint);
 }
 
 /* A new session for the origin, or an answer that says why not. True when there is one. */
@@ -470,17 +477,12 @@ static bool begin_session(struct endpoint *endpoint, struct origin *origin,
     const Api__HelloRequest *hello = NULL;
     int rc = codec_decode(&api__hello_request__descriptor, request->body, request->body_size,
                           &arena, &message, &err);
-    if (rc != 0)
-        err.code = ERR_INVALID; /* the request's fault */
     if (rc == 0) {
         hello = (const Api__HelloRequest *)message;
         rc = check_hello(endpoint, hello, &err);
     }
     if (rc == 0) {
-        lose_replaced(endpoint, origin->session);
-        lose_replaced(endpoint,
-                      session_table_find_instance(&endpoint->sessions, hello->instance_id));
-        report_losses(endpoint);
+        lose_replaced(endpoint, origin, hello->instance_id);
         origin->session = session_table_add(&endpoint->sessions, origin->routing_id,
                                             origin->routing_id_size, hello, origin->now_ns);
     } else {

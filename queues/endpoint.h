@@ -86,8 +86,8 @@ struct endpoint_event {
     size_t body_size;
 
     /* ENDPOINT_SESSION_LOST */
-    uint64_t replaced_by; /* the session whose Hello is the next event and names the tasks that are
-                             still worked on; 0 when the process is not heard of any more */
+    uint64_t replaced_by; /* the session of the same instance whose Hello is the next event and
+                             names the tasks that are still worked on; 0 when there is none */
     const char *reason;   /* "lease expired", "undeliverable", "replaced" */
 };
 

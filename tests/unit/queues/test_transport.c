@@ -521,12 +521,18 @@ static void test_refusals_are_answered(void **state)
     assert_int_equal(reply.status, 12);
     assert_int_equal(fixture->event_count, 1);
 
-    /* Hello again on the same connection: a new session replaces the old one */
-    raw_send(&raw, METHOD_HELLO, 25, "\x82\x01\x01\x03\xa1\x6a", 6);
+    /* Hello again on the same connection: a new session replaces the old one; of another instance,
+       nothing lives on in it */
+    raw_send(&raw, METHOD_HELLO, 25, "\x82\x01\x01\x03\xa1\x69", 6);
     assert_int_equal(raw_receive(fixture, &raw, data).status, 0);
     assert_int_equal(fixture->event_count, 3);
     assert_int_equal(fixture->events[1].session, fixture->events[0].session);
     assert_int_equal(fixture->events[1].replaced_by, fixture->events[2].session);
+    raw_send(&raw, METHOD_HELLO, 26, "\x82\x01\x01\x03\xa1\x6a", 6);
+    assert_int_equal(raw_receive(fixture, &raw, data).status, 0);
+    assert_int_equal(fixture->event_count, 5);
+    assert_int_equal(fixture->events[3].session, fixture->events[2].session);
+    assert_int_equal(fixture->events[3].replaced_by, 0);
     assert_int_equal(stats_of(fixture).sessions, 1);
     raw_close(&raw);
 }
