@@ -296,8 +296,14 @@ static bool read_and_submit(struct gpu_task *task)
     if (task->code != 0 || task->batch_job.next_text == task->batch_job.texts)
         return false;
     task->batch_job.is_isolated = argosy_activity_info(task->activity)->loss_count > 0;
-    task->code = batcher_submit(task->activities->batcher, &task->batch_job, &task->err);
-    return task->code == 0;
+    /* Once submitted, the task is the compute thread's: it may be answered and gone already. */
+    struct error err;
+    int code = batcher_submit(task->activities->batcher, &task->batch_job, &err);
+    if (code == 0)
+        return true;
+    task->code = code;
+    task->err = err;
+    return false;
 }
 
 static void read_job(struct pool_job *job)
