@@ -8,7 +8,7 @@
  * It opens the group's device and model, warms up, registers run_inference and compute_embeddings
  * and the group's plug-ins, then serves the group's queues until SIGTERM or SIGINT: it takes no
  * more tasks, finishes what it can within the group's grace period, hands the rest back with their
- * checkpoints and exits with EXIT_OK. Where the CPU computes, log and identity say so.
+ * checkpoints and exits with EXIT_OK. Where the CPU computes, the log says so.
  *
  * A device that fails while it serves ends the process at once with EXIT_GPU_POISONED: nothing of
  * that CUDA context is touched again, and the engine counts the tasks it held as lost.
@@ -33,8 +33,6 @@
 
 /* Of the grace period, so that heartbeats and releases still leave before the supervisor kills. */
 #define DRAIN_SHARE_PERCENT 80
-
-#define IDENTITY_SIZE (CHILD_IDENTITY_MAX + 8)
 
 struct arguments {
     const char *config;
@@ -178,9 +176,8 @@ static int registry_fill(struct argosy_registry *registry, struct gpu_worker *gp
 }
 
 static int worker_create(const struct fleet_config *config, const struct fleet_group *group,
-                         struct child *child, const char *identity,
-                         const struct argosy_registry *registry, struct argosy_worker **ret_worker,
-                         struct error *err)
+                         struct child *child, const struct argosy_registry *registry,
+                         struct argosy_worker **ret_worker, struct error *err)
 {
     struct fleet_endpoint endpoint;
     int code = fleet_config_endpoint(config, &endpoint, err);
@@ -194,7 +191,7 @@ static int worker_create(const struct fleet_config *config, const struct fleet_g
                                                  .slots = group->queues[i].slots};
     struct argosy_worker_options options = {
         .connection = {.endpoint = endpoint.address,
-                       .identity = identity,
+                       .identity = child->identity,
                        .instance_id = child->instance_id,
                        .node = child->node,
                        .server_key_file = endpoint.server_public_key_file,
@@ -231,16 +228,13 @@ static void signals_set(void (*handler)(int))
 static int serve(const struct fleet_config *config, const struct fleet_group *group,
                  struct child *child, struct gpu_worker *gpu, struct error *err)
 {
-    char identity[IDENTITY_SIZE];
-    snprintf(identity, sizeof identity, "%s%s", child->identity,
-             gpu_worker_device(gpu)->kind == DEVICE_CUDA ? "" : "/cpu");
     struct argosy_worker *worker = NULL;
     struct argosy_registry *registry = argosy_registry_create();
     if (registry == NULL)
         return error_set(err, ERR_MEMORY, "out of memory");
     int code = registry_fill(registry, gpu, group, err);
     if (code == 0)
-        code = worker_create(config, group, child, identity, registry, &worker, err);
+        code = worker_create(config, group, child, registry, &worker, err);
     if (code == 0) {
         serving = worker;
         drain_ms = (int64_t)group->grace_ms * DRAIN_SHARE_PERCENT / 100;
@@ -260,20 +254,19 @@ static int serve(const struct fleet_config *config, const struct fleet_group *gr
 
 /* ---- exit statuses ---- */
 
-/* What opening the device or the model failed with. */
+/* What opening the device or the model failed with. A model that is missing or damaged does not
+ * mend itself: like a wrong config, it is not tried again. */
 static int open_status(int code)
 {
     switch (code) {
     case ERR_NOT_FOUND:
-        return EXIT_NOT_FOUND;
     case ERR_CORRUPT:
-        return EXIT_BAD_INPUT;
+    case ERR_INVALID:
+        return EXIT_BAD_CONFIG;
     case ERR_UNSUPPORTED:
         return EXIT_DEVICE_UNUSABLE;
     case ERR_DEVICE:
         return EXIT_GPU_POISONED;
-    case ERR_INVALID:
-        return EXIT_BAD_CONFIG;
     default:
         return EXIT_INTERNAL;
     }
