@@ -152,7 +152,8 @@ static int find_gpu(const struct hardware *hardware, const char *entry)
     return -1;
 }
 
-/* Keeps the GPUs that CUDA_VISIBLE_DEVICES names, in the machine's order. */
+/* Keeps what CUDA_VISIBLE_DEVICES names, in its order. A MIG slice counts as a GPU whose place is
+ * not known. */
 static void keep_visible(struct hardware *hardware)
 {
     const char *text = getenv("CUDA_VISIBLE_DEVICES");
@@ -161,20 +162,22 @@ static void keep_visible(struct hardware *hardware)
     char entries[4096];
     char *rest = entries;
     const char *entry;
-    bool is_visible[HARDWARE_GPU_MAX] = {false};
+    struct hardware_gpu kept[HARDWARE_GPU_MAX];
+    size_t count = 0;
     snprintf(entries, sizeof entries, "%s", text);
-    while ((entry = strsep(&rest, ",")) != NULL) {
+    while ((entry = strsep(&rest, ",")) != NULL && count < HARDWARE_GPU_MAX) {
         int gpu = find_gpu(hardware, entry);
-        if (gpu < 0)
+        if (gpu >= 0) {
+            kept[count++] = hardware->gpus[gpu];
+        } else if (has_prefix(entry, "MIG-") && strlen(entry) < sizeof kept[0].uuid) {
+            kept[count] = (struct hardware_gpu){.minor = -1, .ordinal = -1};
+            strcpy(kept[count++].uuid, entry);
+        } else {
             break;
-        is_visible[gpu] = true;
+        }
     }
-    size_t kept = 0;
-    for (size_t i = 0; i < hardware->gpu_count; i++) {
-        if (is_visible[i])
-            hardware->gpus[kept++] = hardware->gpus[i];
-    }
-    hardware->gpu_count = kept;
+    memcpy(hardware->gpus, kept, count * sizeof kept[0]);
+    hardware->gpu_count = count;
 }
 
 void hardware_detect(const char *root, struct hardware *ret_hardware)

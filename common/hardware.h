@@ -15,23 +15,23 @@
 #define HARDWARE_GPU_MAX 64
 
 struct hardware_gpu {
-    int minor;       /* /dev/nvidia<minor> */
+    int minor;       /* /dev/nvidia<minor>; -1 for a MIG slice */
     int ordinal;     /* place by bus id among all GPUs of the machine: CUDA's number for it */
     char bus_id[24]; /* "0000:3b:00.0" in lower case; empty when unknown */
-    char uuid[64];   /* "GPU-..."; empty when unknown */
+    char uuid[64];   /* "GPU-...", "MIG-..."; empty when unknown */
     char model[64];  /* "NVIDIA H100 80GB HBM3"; empty when unknown */
 };
 
 struct hardware {
     int cpus; /* processors in the affinity mask, lowered by a cgroup's quota; at least 1 */
-    struct hardware_gpu gpus[HARDWARE_GPU_MAX]; /* those visible; by bus id, then minor */
+    struct hardware_gpu gpus[HARDWARE_GPU_MAX]; /* those visible, by bus id or as named */
     size_t gpu_count;
 };
 
 /* Reads the machine. The environment's CUDA_VISIBLE_DEVICES limits the GPUs as it would for a CUDA
- * program: numbers (by bus id) or beginnings of UUIDs, up to the first that is not there. root is
- * put before every path ("" for the real one; a folder in tests). What cannot be read counts as
- * absent. */
+ * program: numbers (by bus id), beginnings of UUIDs or MIG slices, up to the first that is not
+ * there. root is put before every path ("" for the real one; a folder in tests). What cannot be
+ * read counts as absent. */
 void hardware_detect(const char *root, struct hardware *ret_hardware);
 
 /* How many CPU worker processes fit: one per two processors, since each keeps a workflow loop and

@@ -107,14 +107,15 @@ static void environment_limits_the_gpus(void **state)
     int first;
     assert_int_equal(count_visible("0,1,2", &first), 3);
     assert_int_equal(count_visible("2,1", &first), 2);
-    assert_int_equal(first, 1);
+    assert_int_equal(first, 2);
     assert_int_equal(count_visible("GPU-bb", &first), 1);
     assert_int_equal(first, 2);
     assert_int_equal(count_visible("1,7,0", &first), 1); /* what follows the unknown one is cut */
     assert_int_equal(first, 1);
     assert_int_equal(count_visible("", &first), 0);
     assert_int_equal(count_visible("-1", &first), 0);
-    assert_int_equal(count_visible("MIG-1", &first), 0);
+    assert_int_equal(count_visible("MIG-1,MIG-2", &first), 2);
+    assert_int_equal(first, -1);
 }
 
 static void quota_lowers_the_processors(void **state)
