@@ -88,8 +88,8 @@ static void check_row(const json_t *row, struct encoder *encoder, const char *na
 static int check_kind(const struct kind *kind, const char *models, struct device *device)
 {
     char path[PATH_MAX];
-    struct model *model;
-    struct encoder *encoder;
+    struct model *model = NULL;
+    struct encoder *encoder = NULL;
     struct error err = {0};
     snprintf(path, sizeof path, "%s/%s", models, kind->name);
     if (model_open(path, &model, &err) != 0 ||

@@ -20,15 +20,13 @@
 #define TEXT_COUNT 7
 #define STEP       128
 
+#define LONG_TEXT                                                                                  \
+    "the quick brown fox jumps over the lazy dog, again and again and again and again and again; " \
+    "whoever counts its jumps will fall asleep long before the end of this sentence is reached"
+
 /* Short, empty, longer than the model's longest (64), hard to cut. */
 static const char *const texts[TEXT_COUNT] = {
-    "hello world",
-    "",
-    "the quick brown fox jumps over the lazy dog, again and again and again and again and again; "
-    "whoever counts its jumps will fall asleep long before the end of this sentence is reached",
-    "a",
-    "caf\xc3\xa9 \xe4\xbd\xa0\xe5\xa5\xbd!",
-    "x1 y2 z3",
+    "hello world",       "", LONG_TEXT, "a", "caf\xc3\xa9 \xe4\xbd\xa0\xe5\xa5\xbd!", "x1 y2 z3",
     "durable execution",
 };
 
@@ -43,7 +41,7 @@ struct fixture {
 static struct model *synth(const struct model_shape *shape)
 {
     char folder[] = "/tmp/argosy-encoder-XXXXXX", path[PATH_MAX];
-    struct model *model;
+    struct model *model = NULL;
     struct error err = {0};
     assert_non_null(mkdtemp(folder));
     snprintf(path, sizeof path, "%s/model", folder);
