@@ -21,6 +21,13 @@ static const struct command command_workflow = {
     .example = "argosy workflow execute --type PrepareAndInferWorkflow --input '\"Hello world\"'",
 };
 
+static const struct command command_task_queue = {
+    .name = "task-queue",
+    .summary = "queues between workflows and workers",
+    .arguments = "",
+    .example = "argosy task-queue describe gpu-queue",
+};
+
 static const struct command command_model = {
     .name = "model",
     .summary = "model files on this machine",
@@ -47,14 +54,21 @@ static const struct command command_version = {
 const struct command *const command_table[] = {
     &command_dev,
     &command_up,
+    &command_demo,
     &command_workflow,
     &command_workflow_start,
     &command_workflow_execute,
     &command_workflow_result,
+    &command_workflow_describe,
+    &command_workflow_show,
+    &command_workflow_list,
+    &command_workflow_count,
     &command_workflow_signal,
     &command_workflow_query,
     &command_workflow_cancel,
     &command_workflow_terminate,
+    &command_task_queue,
+    &command_task_queue_describe,
     &command_topo,
     &command_model,
     &command_model_fetch,

@@ -38,18 +38,29 @@ static int queue_print(const char *type, const json_t *reply, struct error *err)
            view_number(reply, "inFlight"));
     const json_t *pollers = view_get(reply, "pollers");
     if (json_array_size(pollers) == 0) {
-        puts("  nobody polls it");
+        puts("  no worker takes them");
         return 0;
     }
     struct table table;
-    table_init(&table, (const char *const[]){"  POLLER", "LAST SEEN", NULL});
-    size_t index;
-    const json_t *poller;
+    table_init(&table, (const char *const[]){"  POLLER", "TASKS", "LAST SEEN", "TYPES", NULL});
+    size_t index, at;
+    const json_t *poller, *name;
     json_array_foreach(pollers, index, poller)
     {
-        char identity[256], time[OUTPUT_TIME_SIZE];
+        char identity[256], tasks[32], time[OUTPUT_TIME_SIZE];
+        struct buffer types = {0};
+        json_array_foreach(json_object_get(poller, "registeredTypes"), at, name)
+        {
+            const char *text = json_string_value(name);
+            buffer_printf(&types, "%s%s", at > 0 ? " " : "", text != NULL ? text : "?");
+        }
         snprintf(identity, sizeof(identity), "  %s", view_text(poller, "identity"));
-        table_add(&table, identity, output_time(view_time_us(poller, "lastAccessTime"), time));
+        snprintf(tasks, sizeof(tasks), "%" PRId64 "/%" PRId64, view_number(poller, "slotsUsed"),
+                 view_number(poller, "slots"));
+        table_add(&table, identity, tasks,
+                  output_time(view_time_us(poller, "lastAccessTime"), time),
+                  types.size > 0 ? buffer_text(&types) : "any");
+        buffer_fini(&types);
     }
     int code = table_print(&table, stdout, err);
     table_fini(&table);

@@ -143,18 +143,6 @@ static void detail_value(const json_t *history, const json_t *attributes,
     }
 }
 
-/* Cuts text to the width of a table's value, at the border of a character. */
-static void value_cut(struct buffer *text)
-{
-    if (text->size <= HISTORY_VALUE_WIDTH)
-        return;
-    size_t size = HISTORY_VALUE_WIDTH - 3;
-    while (size > 0 && (text->data[size] & 0xC0) == 0x80)
-        size--;
-    text->size = size;
-    buffer_append_text(text, "...");
-}
-
 void history_event_type(const json_t *event, struct buffer *out)
 {
     view_enum(view_text(event, "eventType"), EVENT_TYPE_PREFIX, out);
@@ -176,7 +164,7 @@ void history_details(const json_t *history, const json_t *event, bool full, stru
         if (value.size == 0)
             continue;
         if (!full)
-            value_cut(&value);
+            output_cut(&value, HISTORY_VALUE_WIDTH);
         if (!first)
             buffer_append_text(out, "  ");
         if (details[i].label[0] != '\0')

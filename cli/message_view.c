@@ -9,6 +9,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "common/arena.h"
+#include "common/base64.h"
 #include "common/clock.h"
 
 json_t *view_get(const json_t *object, const char *path)
@@ -77,63 +79,53 @@ void view_enum(const char *name, const char *prefix, struct buffer *out)
     }
 }
 
-static int base64_digit(char c)
+/* A payload's encoding ("" when it says none) and bytes, in an arena of their own. */
+struct payload {
+    struct arena arena;
+    const char *encoding;
+    const uint8_t *data;
+    size_t size;
+};
+
+/* The bytes of a base64 text with a NUL behind them; none when it is malformed. */
+static const uint8_t *bytes_decode(struct arena *arena, const char *text, size_t *ret_size)
 {
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    const char *at = c != '\0' ? strchr(digits, c) : NULL;
-    return at != NULL ? (int)(at - digits) : -1;
+    uint8_t *data;
+    size_t size;
+    if (base64_decode(arena, text, strlen(text), &data, &size) != BASE64_OK)
+        size = 0;
+    char *copy = arena_strndup(arena, size > 0 ? (const char *)data : "", size);
+    *ret_size = copy != NULL ? size : 0;
+    return (const uint8_t *)copy;
 }
 
-/* Appends the bytes of a base64 text up to its padding; what is no base64 ends it. */
-static void base64_decode(const char *text, struct buffer *out)
+static void payload_init(struct payload *payload, const json_t *json)
 {
-    uint32_t bits = 0;
-    int held = 0, digit;
-    for (; (digit = base64_digit(*text)) >= 0; text++) {
-        bits = bits << 6 | (uint32_t)digit;
-        held += 6;
-        if (held >= 8) {
-            held -= 8;
-            buffer_append_byte(out, (uint8_t)(bits >> held));
-        }
-    }
+    size_t encoding_size;
+    arena_init(&payload->arena, ARENA_NO_LIMIT);
+    payload->encoding = (const char *)bytes_decode(
+        &payload->arena, view_text(json, "metadata.encoding"), &encoding_size);
+    payload->data = bytes_decode(&payload->arena, view_text(json, "data"), &payload->size);
 }
 
-/* The payload's data in data; true when its encoding says that it is JSON. */
-static bool payload_decode(const json_t *payload, struct buffer *encoding, struct buffer *data)
+static bool payload_is_json(const struct payload *payload)
 {
-    base64_decode(
-        json_string_value(json_object_get(json_object_get(payload, "metadata"), "encoding"))
-            ? view_text(payload, "metadata.encoding")
-            : "",
-        encoding);
-    base64_decode(view_text(payload, "data"), data);
-    return strncmp(buffer_text(encoding), "json/", 5) == 0;
+    return payload->encoding != NULL && strncmp(payload->encoding, "json/", 5) == 0;
 }
 
-void view_payload(const json_t *payload, struct buffer *out)
+void view_payload(const json_t *json, struct buffer *out)
 {
-    struct buffer encoding = {0}, data = {0};
-    if (payload_decode(payload, &encoding, &data))
-        buffer_append(out, data.data, data.size);
-    else if (strcmp(buffer_text(&encoding), "binary/null") == 0 || encoding.size == 0)
+    struct payload payload;
+    payload_init(&payload, json);
+    if (payload.encoding == NULL || payload.data == NULL)
+        out->failed = true;
+    else if (payload_is_json(&payload))
+        buffer_append(out, payload.data, payload.size);
+    else if (payload.encoding[0] == '\0' || strcmp(payload.encoding, "binary/null") == 0)
         buffer_append_text(out, "null");
     else
-        buffer_printf(out, "<%s, %zu bytes>", buffer_text(&encoding), data.size);
-    buffer_fini(&encoding);
-    buffer_fini(&data);
-}
-
-json_t *view_payload_value(const json_t *payload)
-{
-    struct buffer encoding = {0}, data = {0};
-    json_t *value = NULL;
-    if (payload_decode(payload, &encoding, &data))
-        value =
-            json_loadb((const char *)data.data, data.size, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
-    buffer_fini(&encoding);
-    buffer_fini(&data);
-    return value;
+        buffer_printf(out, "<%s, %zu bytes>", payload.encoding, payload.size);
+    arena_fini(&payload.arena);
 }
 
 void view_payloads(const json_t *payloads, struct buffer *out)

@@ -36,9 +36,6 @@ void view_enum(const char *name, const char *prefix, struct buffer *out);
 void view_payload(const json_t *payload, struct buffer *out);
 void view_payloads(const json_t *payloads, struct buffer *out);
 
-/* The JSON value a payload holds; NULL when it holds something else. The caller releases it. */
-json_t *view_payload_value(const json_t *payload);
-
 /* Appends a failure and its causes: "activity task failed: Input text is empty [EmptyInput]". */
 void view_failure(const json_t *failure, struct buffer *out);
 

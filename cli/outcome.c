@@ -3,11 +3,51 @@
 #include "cli/outcome.h"
 
 #include <argosy/failure.h>
+#include <inttypes.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "cli/history_view.h"
 #include "cli/output.h"
 #include "common/buffer.h"
+#include "common/clock.h"
+
+/* One line on the terminal that each event rewrites. */
+struct progress {
+    const char *workflow_id;
+    uint64_t started_ns;
+    struct buffer text;
+};
+
+static void progress_show(const json_t *history, const json_t *event, void *arg)
+{
+    struct progress *progress = arg;
+    char elapsed[OUTPUT_TIME_SIZE];
+    uint64_t elapsed_us = (clock_monotonic_ns() - progress->started_ns) / NS_PER_US;
+    struct buffer line = {0};
+    buffer_printf(&line, "%s  %s  %zu events  ", progress->workflow_id,
+                  output_duration((int64_t)elapsed_us, elapsed),
+                  json_array_size(json_object_get(history, "events")));
+    history_event_type(event, &line);
+    buffer_append_text(&line, "  ");
+    history_details(history, event, false, &line);
+    buffer_clear(&progress->text);
+    output_safe((const char *)line.data, line.size, &progress->text);
+    buffer_fini(&line);
+    /* Back to the line's start, the text without wrapping, erase what stood behind it. */
+    fprintf(stderr, "\r\033[?7l%s\033[K\033[?7h", buffer_text(&progress->text));
+}
+
+/* Watches the run until it is closed, where somebody can see it. A watch that breaks off (the
+ * engine restarts) only ends the show: the wait for the result says what is wrong, if anything is.
+ */
+static void progress_watch(struct session *session, const char *workflow_id, const char *run_id)
+{
+    struct progress progress = {.workflow_id = workflow_id, .started_ns = clock_monotonic_ns()};
+    session_follow(session, workflow_id, run_id, progress_show, &progress, NULL);
+    fprintf(stderr, "\r\033[K");
+    buffer_fini(&progress.text);
+}
 
 json_t *outcome_value(const struct argosy_payload *payload, struct argosy_arena *arena)
 {
@@ -79,6 +119,8 @@ int outcome_report(const struct invocation *invocation, struct session *session,
                    const char *workflow_id, const char *run_id, int64_t timeout_ms,
                    struct error *err)
 {
+    if (timeout_ms < 0 && isatty(STDERR_FILENO))
+        progress_watch(session, workflow_id, run_id);
     struct argosy_error why = {0};
     struct argosy_payload result = {0};
     int code = argosy_client_result(session->client, workflow_id, run_id, timeout_ms,

@@ -115,22 +115,43 @@ void output_safe(const char *text, size_t size, struct buffer *out)
     }
 }
 
+/* The columns of the character at text, and its bytes in *ret_length; a byte that is not UTF-8
+ * takes one. */
+static size_t character_width(const char *text, size_t size, size_t *ret_length)
+{
+    int32_t code_point;
+    utf8proc_ssize_t length =
+        utf8proc_iterate((const uint8_t *)text, size < 4 ? (utf8proc_ssize_t)size : 4, &code_point);
+    *ret_length = length > 0 ? (size_t)length : 1;
+    return length > 0 ? (size_t)utf8proc_charwidth(code_point) : 1;
+}
+
+static size_t text_width(const char *text, size_t size)
+{
+    size_t width = 0, length;
+    for (size_t offset = 0; offset < size; offset += length)
+        width += character_width(text + offset, size - offset, &length);
+    return width;
+}
+
 size_t output_width(const char *text)
 {
-    size_t width = 0, size = strlen(text);
-    for (size_t offset = 0; offset < size;) {
-        int32_t code_point;
-        utf8proc_ssize_t length = utf8proc_iterate((const uint8_t *)text + offset,
-                                                   (utf8proc_ssize_t)(size - offset), &code_point);
-        if (length <= 0) {
-            offset++;
-            width++;
-            continue;
-        }
-        offset += (size_t)length;
-        width += (size_t)utf8proc_charwidth(code_point);
+    return text_width(text, strlen(text));
+}
+
+void output_cut(struct buffer *text, size_t width)
+{
+    static const char mark[] = "...";
+    if (text_width((const char *)text->data, text->size) <= width)
+        return;
+    size_t used = sizeof(mark) - 1, offset = 0, length;
+    for (;; offset += length) {
+        used += character_width((const char *)text->data + offset, text->size - offset, &length);
+        if (used > width)
+            break;
     }
-    return width;
+    text->size = offset;
+    buffer_append_text(text, mark);
 }
 
 int output_json(json_t *value, struct error *err)

@@ -48,6 +48,9 @@ void output_safe(const char *text, size_t size, struct buffer *out);
 /* How many columns a terminal uses for text (UTF-8). */
 size_t output_width(const char *text);
 
+/* Cuts text to that many columns of a terminal, with "..." at its end when something went. */
+void output_cut(struct buffer *text, size_t width);
+
 /* Prints value, indented, and a line feed to standard output, and releases it. NULL is
  * ERR_MEMORY, so that a failed json_pack can be passed on. */
 int output_json(json_t *value, struct error *err);

@@ -40,7 +40,7 @@ teardown_file() {
 
   [[ "$(identities infer-1 validate_input)" == *"#cpu" ]]
   [[ "$(identities infer-1 preprocess)" == *"#cpu" ]]
-  [[ "$(identities infer-1 run_inference)" == *"#gpu" ]]
+  [[ "$(identities infer-1 run_inference)" == *"#gpu"* ]]
   # Routing, timeouts and retry policies are those promised.
   history infer-1 | jq -e '[.events[].activityTaskScheduledEventAttributes | select(. != null)
     | [.activityType.name, .taskQueue.name, .startToCloseTimeout, .heartbeatTimeout // "0s",
@@ -122,6 +122,15 @@ teardown_file() {
   [[ "$output" == *TERMINATED* ]]
   run -0 client workflow show open-1
   [[ "$output" == *"approve"*"enough"* ]]
+}
+
+@test "a misspelt type or queue is said, since the run waits for a worker" {
+  run -0 --separate-stderr client workflow start --type PrepareAndInferWorkflw --id misspelt-1
+  [[ "$stderr" == *'did you mean "PrepareAndInferWorkflow"?'* ]]
+  client workflow terminate misspelt-1
+  run -0 --separate-stderr client workflow start --type X --task-queue nobody --id misspelt-2
+  [[ "$stderr" == *'no worker serves queue "nobody"'* ]]
+  client workflow terminate misspelt-2
 }
 
 @test "a run can be canceled" {

@@ -18,10 +18,10 @@ teardown() {
   rm -rf "$FOLDER"
 }
 
-# Every command, as help lists them: "dev", "workflow start" ... There are at least 20.
+# Every command, as help lists them: "dev", "workflow start" ... There are at least 25.
 commands() {
   list_commands >commands.txt
-  [ "$(wc -l <commands.txt)" -ge 20 ] || { echo "commands missing from help" >&2; return 1; }
+  [ "$(wc -l <commands.txt)" -ge 25 ] || { echo "commands missing from help" >&2; return 1; }
 }
 
 list_commands() {
@@ -87,19 +87,20 @@ list_commands() {
   run -64 argosy workflow start --type X --workflw-id y
   [[ "$output" == *'unknown option --workflw-id; did you mean --workflow-id?'* ]]
   [[ "$output" == *'see: argosy workflow start --help'* ]]
-  run -64 argosy workflow start --output yaml
+  run -64 argosy workflow list --output yaml
   run -64 argosy version surplus
 }
 
 @test "what a command needs is said when it is missing" {
   run -64 argosy workflow start
   [[ "$output" == *"--type is missing"* ]]
-  run -64 argosy workflow result
+  run -64 argosy workflow show
   [[ "$output" == *"--workflow-id is missing"* ]]
-  run -64 argosy workflow result a --id b
+  run -64 argosy workflow show a --id b
   [[ "$output" == *'two workflow ids'* ]]
   run -64 argosy workflow signal a
   [[ "$output" == *"--name is missing"* ]]
+  run -64 argosy task-queue describe
   run -64 argosy up
   run -64 argosy model fetch
 }
@@ -129,7 +130,7 @@ list_commands() {
 }
 
 @test "no engine: status 69 and what to do" {
-  run -69 --separate-stderr argosy workflow result x
+  run -69 --separate-stderr argosy workflow list
   [ -z "$output" ]
   [[ "$stderr" == *'argosy dev'* ]]
 }

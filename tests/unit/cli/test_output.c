@@ -57,6 +57,31 @@ static void a_table_is_aligned_by_columns_of_the_terminal(void **state)
     table_fini(&table);
 }
 
+static void texts_are_cut_to_columns_between_characters(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        size_t width;
+        const char *cut;
+    } rows[] = {
+        {"", 8, ""},
+        {"abcdefgh", 8, "abcdefgh"},
+        {"abcdefghi", 8, "abcde..."},
+        {"γύρισε στ", 8, "γύρισ..."},
+        {"日本日本", 8, "日本日本"},
+        {"日本日本日", 8, "日本..."}, /* the third would take columns 5 and 6 of 5 */
+        {"\xff\xff\xff\xff\xff", 4, "\xff..."},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct buffer text = {0};
+        buffer_append_text(&text, rows[i].text);
+        output_cut(&text, rows[i].width);
+        assert_string_equal(buffer_text(&text), rows[i].cut);
+        buffer_fini(&text);
+    }
+}
+
 static void durations_are_short(void **state)
 {
     (void)state;
@@ -78,6 +103,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(unsafe_bytes_become_visible),
         cmocka_unit_test(a_table_is_aligned_by_columns_of_the_terminal),
+        cmocka_unit_test(texts_are_cut_to_columns_between_characters),
         cmocka_unit_test(durations_are_short),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
