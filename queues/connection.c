@@ -7,8 +7,8 @@
  *       ▲            │ refused                │ refused, closed, silent    │ closed, silent,
  *       └────────────┴────────────────────────┴────────────────────────────┘ no session
  *
- * What threads share stands under `mutex`; all else is the owner's. A request is handed over in the
- * list `submitted` and is the owner's from then on.
+ * What threads share stands under `mutex`, or in the request table under its own; all else is the
+ * owner's.
  */
 #include "queues/connection.h"
 
@@ -25,12 +25,11 @@
 #include "common/assert.h"
 #include "common/buffer.h"
 #include "common/clock.h"
-#include "common/hash.h"
 #include "common/limits.h"
 #include "common/uuid.h"
 #include "queues/dealer.h"
 #include "queues/envelope.h"
-#include "queues/min_heap.h"
+#include "queues/request_table.h"
 
 /* Before Hello is answered, the engine's lease is not known. */
 #define LEASE_NS_DEFAULT (10 * NS_PER_S)
@@ -46,18 +45,6 @@
 
 enum state { STATE_PAUSED, STATE_CONNECTING, STATE_GREETING, STATE_READY };
 
-struct pending {
-    struct heap_node deadline; /* first: the heap's view; key in ns */
-    uint64_t correlation_id;
-    const struct method_row *method;
-    uint32_t timeout_ms; /* 0: no deadline, ends with the session */
-    struct buffer body;  /* kept to be sent again */
-    connection_reply_fn *on_reply;
-    void *context;
-    struct pending *prev, *next; /* in submitted */
-    UT_hash_handle hh;
-};
-
 struct connection {
     /* configuration */
     struct connection_config config; /* strings owned */
@@ -65,8 +52,6 @@ struct connection {
     pthread_t owner;
     enum state state;
     struct dealer dealer;
-    struct pending *pending;
-    struct min_heap deadlines;
     struct buffer frame; /* requests on their way out */
     size_t frame_count;
     uint64_t hello_id;
@@ -79,12 +64,11 @@ struct connection {
     bool send_failed;  /* the connection must be given up when the turn comes to it */
     bool in_callback;
     /* shared by all threads */
+    struct request_table requests;
     int wake_fd;
     uint64_t last_id; /* atomic */
     pthread_mutex_t mutex;
     pthread_cond_t changed; /* ready, closing, or a call done */
-    struct pending *submitted;
-    size_t pending_count; /* all that have no final reply */
     bool ready;
     bool closing;
     struct error reason; /* why there is no session */
@@ -110,49 +94,37 @@ static void set_ready(struct connection *connection, bool ready, const struct er
     pthread_mutex_unlock(&connection->mutex);
 }
 
-/* --- requests --- */
+/* --- replies --- */
 
-static void pending_free(struct pending *pending)
-{
-    buffer_fini(&pending->body);
-    free(pending);
-}
-
-static void deliver(struct connection *connection, struct pending *pending, int status, bool more,
+static void deliver(struct connection *connection, struct request *request, int status, bool more,
                     const uint8_t *body, size_t body_size)
 {
-    struct connection_reply reply = {.method = pending->method,
-                                     .correlation_id = pending->correlation_id,
+    struct connection_reply reply = {.method = request->method,
+                                     .correlation_id = request->correlation_id,
                                      .status = status,
                                      .more = more,
                                      .body = body,
                                      .body_size = body_size};
-    if (!more) {
-        HASH_DEL(connection->pending, pending);
-        if (pending->timeout_ms > 0)
-            min_heap_remove(&connection->deadlines, &pending->deadline);
-        pthread_mutex_lock(&connection->mutex);
-        connection->pending_count--;
-        pthread_mutex_unlock(&connection->mutex);
-    }
-    if (pending->on_reply != NULL) {
+    if (!more)
+        request_table_remove(&connection->requests, request);
+    if (request->on_reply != NULL) {
         connection->in_callback = true;
-        pending->on_reply(pending->context, &reply);
+        request->on_reply(request->context, &reply);
         connection->in_callback = false;
     }
     if (!more)
-        pending_free(pending);
+        request_free(request);
 }
 
 /* Ends a request from this side. */
-static void deliver_error(struct connection *connection, struct pending *pending,
+static void deliver_error(struct connection *connection, struct request *request,
                           const struct error *reason)
 {
     Api__ErrorReply error = API__ERROR_REPLY__INIT;
     error.message = reason->text;
     struct buffer body = {0};
     codec_encode(&error.base, &body, NULL); /* an empty body is an error without a text */
-    deliver(connection, pending, error_grpc_status(reason->code), false, body.data, body.size);
+    deliver(connection, request, error_grpc_status(reason->code), false, body.data, body.size);
     buffer_fini(&body);
 }
 
@@ -179,15 +151,15 @@ static void append(struct connection *connection, const struct envelope *envelop
         connection->frame_count++;
 }
 
-static void append_pending(struct connection *connection, const struct pending *pending)
+static void append_request(struct connection *connection, const struct request *request)
 {
     struct envelope envelope = {.kind = ENVELOPE_REQUEST,
-                                .correlation_id = pending->correlation_id,
-                                .method = (uint32_t)pending->method->method,
-                                .body = pending->body.data,
-                                .body_size = pending->body.size};
-    if (pending->timeout_ms > 0) {
-        int64_t left_ns = pending->deadline.key - (int64_t)clock_monotonic_ns();
+                                .correlation_id = request->correlation_id,
+                                .method = (uint32_t)request->method->method,
+                                .body = request->body.data,
+                                .body_size = request->body.size};
+    if (request->timeout_ms > 0) {
+        int64_t left_ns = request->deadline.key - (int64_t)clock_monotonic_ns();
         envelope.timeout_ms =
             left_ns > (int64_t)NS_PER_MS ? (uint32_t)(left_ns / (int64_t)NS_PER_MS) : 1;
     }
@@ -197,17 +169,11 @@ static void append_pending(struct connection *connection, const struct pending *
 /* Takes over what threads have submitted. */
 static void take_submitted(struct connection *connection)
 {
-    pthread_mutex_lock(&connection->mutex);
-    struct pending *submitted = connection->submitted;
-    connection->submitted = NULL;
-    pthread_mutex_unlock(&connection->mutex);
-    struct pending *pending, *next;
-    DL_FOREACH_SAFE (submitted, pending, next) {
-        HASH_ADD(hh, connection->pending, correlation_id, sizeof pending->correlation_id, pending);
-        if (pending->timeout_ms > 0)
-            min_heap_add(&connection->deadlines, &pending->deadline);
+    struct request *taken = request_table_take(&connection->requests);
+    struct request *request;
+    DL_FOREACH (taken, request) {
         if (connection->state == STATE_READY)
-            append_pending(connection, pending);
+            append_request(connection, request);
     }
 }
 
@@ -234,10 +200,10 @@ static void lose(struct connection *connection, const struct error *reason, uint
         return;
     struct error ended = *reason;
     ended.code = ERR_UNAVAILABLE;
-    struct pending *pending, *next;
-    HASH_ITER (hh, connection->pending, pending, next) {
-        if (pending->timeout_ms == 0)
-            deliver_error(connection, pending, &ended);
+    struct request *request, *next;
+    HASH_ITER (hh, connection->requests.pending, request, next) {
+        if (request->timeout_ms == 0)
+            deliver_error(connection, request, &ended);
     }
     if (connection->config.on_session_lost != NULL) {
         connection->in_callback = true;
@@ -313,9 +279,9 @@ static void begin_session(struct connection *connection, const Api__HelloRespons
     connection->pinged_ns = connection->heard_ns;
     set_ready(connection, true, NULL);
     /* Completions go before the polls that on_session will issue. */
-    struct pending *pending, *next;
-    HASH_ITER (hh, connection->pending, pending, next)
-        append_pending(connection, pending);
+    struct request *request, *next;
+    HASH_ITER (hh, connection->requests.pending, request, next)
+        append_request(connection, request);
     if (connection->config.on_session != NULL) {
         connection->in_callback = true;
         connection->config.on_session(connection->config.context, hello, engine_changed);
@@ -360,11 +326,9 @@ static bool handle_reply(struct connection *connection, const struct envelope *e
         lose_text(connection, "the engine has ended the session", 0);
         return false;
     }
-    struct pending *pending;
-    HASH_FIND(hh, connection->pending, &envelope->correlation_id, sizeof envelope->correlation_id,
-              pending);
-    if (pending != NULL) /* else: a ping's, or one that met its deadline here */
-        deliver(connection, pending, (int)envelope->status, (envelope->flags & ENVELOPE_MORE) != 0,
+    struct request *request = request_table_find(&connection->requests, envelope->correlation_id);
+    if (request != NULL) /* else: a ping's, or one that met its deadline here */
+        deliver(connection, request, (int)envelope->status, (envelope->flags & ENVELOPE_MORE) != 0,
                 envelope->body, envelope->body_size);
     return true;
 }
@@ -437,25 +401,20 @@ static void handle_events(struct connection *connection)
 
 /* --- what is due --- */
 
-static struct pending *first_deadline(const struct connection *connection)
-{
-    return (struct pending *)min_heap_first(&connection->deadlines);
-}
-
 static void end_overdue(struct connection *connection, uint64_t now_ns)
 {
-    struct pending *pending;
-    while ((pending = first_deadline(connection)) != NULL &&
-           pending->deadline.key <= (int64_t)now_ns) {
+    struct request *request;
+    while ((request = request_table_first_due(&connection->requests)) != NULL &&
+           request->deadline.key <= (int64_t)now_ns) {
         struct error reason = {0};
         if (connection->state == STATE_READY) {
-            error_set(&reason, ERR_TIMEOUT, "no reply within %u ms", pending->timeout_ms);
+            error_set(&reason, ERR_TIMEOUT, "no reply within %u ms", request->timeout_ms);
         } else {
             pthread_mutex_lock(&connection->mutex);
             reason = connection->reason;
             pthread_mutex_unlock(&connection->mutex);
         }
-        deliver_error(connection, pending, &reason);
+        deliver_error(connection, request, &reason);
     }
 }
 
@@ -502,9 +461,9 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 static int wait_ms(const struct connection *connection, int timeout_ms)
 {
     uint64_t due_ns = UINT64_MAX;
-    const struct pending *pending = first_deadline(connection);
-    if (pending != NULL)
-        due_ns = (uint64_t)pending->deadline.key;
+    const struct request *request = request_table_first_due(&connection->requests);
+    if (request != NULL)
+        due_ns = (uint64_t)request->deadline.key;
     if (connection->state == STATE_PAUSED)
         due_ns = earlier(due_ns, connection->retry_ns);
     if (connection->state >= STATE_GREETING)
@@ -587,9 +546,7 @@ static bool is_closing(struct connection *connection)
 /* The owner's part of closing: nothing is submitted any more. */
 static void finish(struct connection *connection)
 {
-    pthread_mutex_lock(&connection->mutex);
-    connection->closing = true;
-    pthread_mutex_unlock(&connection->mutex);
+    request_table_close(&connection->requests);
     send_submitted(connection);
     dealer_disconnect(&connection->dealer,
                       connection->state == STATE_READY ? CONNECTION_LINGER_MS : 0);
@@ -597,9 +554,9 @@ static void finish(struct connection *connection)
     struct error reason = {0};
     error_set(&reason, ERR_UNAVAILABLE, "the connection is closed");
     set_ready(connection, false, &reason);
-    struct pending *pending, *next;
-    HASH_ITER (hh, connection->pending, pending, next)
-        deliver_error(connection, pending, &reason);
+    struct request *request, *next;
+    HASH_ITER (hh, connection->requests.pending, request, next)
+        deliver_error(connection, request, &reason);
 }
 
 static void *run_thread(void *argument)
@@ -647,7 +604,7 @@ static void destroy(struct connection *connection)
         close(connection->wake_fd);
     pthread_mutex_destroy(&connection->mutex);
     pthread_cond_destroy(&connection->changed);
-    min_heap_fini(&connection->deadlines);
+    request_table_fini(&connection->requests);
     buffer_fini(&connection->frame);
     free((char *)connection->config.identity);
     free((char *)connection->config.instance_id);
@@ -684,6 +641,7 @@ int connection_open(const struct connection_config *config, struct connection **
     struct connection *connection = calloc(1, sizeof *connection);
     if (connection == NULL)
         return error_set(err, ERR_MEMORY, "out of memory");
+    request_table_init(&connection->requests);
     pthread_mutex_init(&connection->mutex, NULL);
     init_condition(&connection->changed);
     connection->owner = pthread_self();
@@ -730,42 +688,12 @@ void connection_close(struct connection *connection)
 int connection_submit(struct connection *connection, const struct connection_request *request,
                       uint64_t *ret_correlation_id, struct error *err)
 {
-    const struct method_row *method = method_get(request->method);
-    ASSERT(method != NULL && method->request == request->message->descriptor);
-    struct pending *pending = calloc(1, sizeof *pending);
-    if (pending == NULL)
-        return error_set(err, ERR_MEMORY, "out of memory");
-    pending->method = method;
-    pending->timeout_ms = request->timeout_ms;
-    pending->on_reply = request->on_reply;
-    pending->context = request->context;
-    int rc = codec_encode(request->message, &pending->body, err);
-    if (rc != 0) {
-        pending_free(pending);
-        return rc;
-    }
     uint64_t id = next_id(connection);
-    pending->correlation_id = id;
-    pending->deadline.sequence = id;
-    pending->deadline.key = (int64_t)(clock_monotonic_ns() + request->timeout_ms * NS_PER_MS);
-    pthread_mutex_lock(&connection->mutex);
-    bool was_empty = connection->submitted == NULL;
-    if (connection->closing)
-        rc = error_set(err, ERR_CLOSED, "the connection is closed");
-    else if (connection->pending_count >= CONNECTION_PENDING_MAX)
-        rc = error_set(err, ERR_LIMIT, "%d requests wait for their replies already",
-                       CONNECTION_PENDING_MAX);
-    if (rc == 0) {
-        connection->pending_count++;
-        DL_APPEND(connection->submitted, pending);
-    }
-    bool must_wake = rc == 0 && was_empty && !is_owner(connection);
-    pthread_mutex_unlock(&connection->mutex);
-    if (rc != 0) {
-        pending_free(pending);
+    bool first;
+    int rc = request_table_submit(&connection->requests, request, id, &first, err);
+    if (rc != 0)
         return rc;
-    }
-    if (must_wake)
+    if (first && !is_owner(connection))
         eventfd_write(connection->wake_fd, 1);
     if (ret_correlation_id != NULL)
         *ret_correlation_id = id;

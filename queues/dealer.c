@@ -12,6 +12,7 @@
 #include "common/assert.h"
 #include "common/limits.h"
 #include "queues/address.h"
+#include "queues/socket.h"
 
 #define ROUTING_ID_SIZE 16
 
@@ -19,11 +20,6 @@
     (ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_CONNECT_RETRIED | ZMQ_EVENT_DISCONNECTED |          \
      ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL |                  \
      ZMQ_EVENT_HANDSHAKE_FAILED_AUTH)
-
-static int fail_zmq(struct error *err, const char *what)
-{
-    return error_set(err, ERR_IO, "%s: %s", what, zmq_strerror(errno));
-}
 
 static int read_keys(struct dealer *dealer, const char *server_key_file,
                      const char *client_key_file, struct error *err)
@@ -57,7 +53,7 @@ int dealer_open(struct dealer *dealer, const char *address, const char *server_k
     dealer->context = zmq_ctx_new();
     if (dealer->address == NULL || dealer->context == NULL) {
         dealer_close(dealer);
-        return fail_zmq(err, "could not start ZeroMQ");
+        return socket_fail(err, "could not start ZeroMQ");
     }
     return 0;
 }
@@ -71,44 +67,36 @@ void dealer_close(struct dealer *dealer)
     explicit_bzero(dealer, sizeof *dealer);
 }
 
-static bool set_int(void *socket, int option, int value)
-{
-    return zmq_setsockopt(socket, option, &value, sizeof value) == 0;
-}
-
-static bool set_bytes(void *socket, int option, const void *data, size_t size)
-{
-    return zmq_setsockopt(socket, option, data, size) == 0;
-}
-
 static bool set_routing_id(void *socket)
 {
     uint8_t id[ROUTING_ID_SIZE];
     if (getrandom(id, sizeof id, 0) != (ssize_t)sizeof id)
         return false;
     id[0] |= 0x80; /* ids that begin with 0 are libzmq's own */
-    return set_bytes(socket, ZMQ_ROUTING_ID, id, sizeof id);
+    return socket_set_bytes(socket, ZMQ_ROUTING_ID, id, sizeof id);
 }
 
 static bool set_curve(const struct dealer *dealer, void *socket)
 {
     return !dealer->has_curve ||
-           (set_bytes(socket, ZMQ_CURVE_SERVERKEY, dealer->server_key, CURVE_KEY_TEXT_SIZE) &&
-            set_bytes(socket, ZMQ_CURVE_PUBLICKEY, dealer->client_key.public_key,
-                      CURVE_KEY_TEXT_SIZE) &&
-            set_bytes(socket, ZMQ_CURVE_SECRETKEY, dealer->client_key.secret_key,
-                      CURVE_KEY_TEXT_SIZE));
+           (socket_set_bytes(socket, ZMQ_CURVE_SERVERKEY, dealer->server_key,
+                             CURVE_KEY_TEXT_SIZE) &&
+            socket_set_bytes(socket, ZMQ_CURVE_PUBLICKEY, dealer->client_key.public_key,
+                             CURVE_KEY_TEXT_SIZE) &&
+            socket_set_bytes(socket, ZMQ_CURVE_SECRETKEY, dealer->client_key.secret_key,
+                             CURVE_KEY_TEXT_SIZE));
 }
 
 /* No high-water mark: what may be in flight is bounded by connection (CONNECTION_PENDING_MAX). */
 static bool set_options(const struct dealer *dealer, void *socket)
 {
     int64_t message_max = LIMIT_FRAME_SIZE;
-    return set_int(socket, ZMQ_LINGER, 0) && set_int(socket, ZMQ_SNDHWM, 0) &&
-           set_int(socket, ZMQ_RCVHWM, 0) && set_int(socket, ZMQ_IPV6, dealer->is_ipv6) &&
-           set_int(socket, ZMQ_RECONNECT_IVL, DEALER_RETRY_MS) &&
-           set_int(socket, ZMQ_RECONNECT_IVL_MAX, DEALER_RETRY_MS_MAX) &&
-           set_bytes(socket, ZMQ_MAXMSGSIZE, &message_max, sizeof message_max) &&
+    return socket_set_int(socket, ZMQ_LINGER, 0) && socket_set_int(socket, ZMQ_SNDHWM, 0) &&
+           socket_set_int(socket, ZMQ_RCVHWM, 0) &&
+           socket_set_int(socket, ZMQ_IPV6, dealer->is_ipv6) &&
+           socket_set_int(socket, ZMQ_RECONNECT_IVL, DEALER_RETRY_MS) &&
+           socket_set_int(socket, ZMQ_RECONNECT_IVL_MAX, DEALER_RETRY_MS_MAX) &&
+           socket_set_bytes(socket, ZMQ_MAXMSGSIZE, &message_max, sizeof message_max) &&
            set_routing_id(socket) && set_curve(dealer, socket);
 }
 
@@ -117,7 +105,7 @@ static bool open_monitor(struct dealer *dealer)
     char name[64];
     snprintf(name, sizeof name, "inproc://dealer-monitor-%u", ++dealer->generation);
     dealer->monitor = zmq_socket(dealer->context, ZMQ_PAIR);
-    return dealer->monitor != NULL && set_int(dealer->monitor, ZMQ_LINGER, 0) &&
+    return dealer->monitor != NULL && socket_set_int(dealer->monitor, ZMQ_LINGER, 0) &&
            zmq_socket_monitor(dealer->socket, name, MONITORED) == 0 &&
            zmq_connect(dealer->monitor, name) == 0;
 }
@@ -139,7 +127,7 @@ void dealer_disconnect(struct dealer *dealer, int linger_ms)
 {
     if (dealer->socket != NULL) {
         zmq_socket_monitor(dealer->socket, NULL, 0);
-        set_int(dealer->socket, ZMQ_LINGER, linger_ms);
+        socket_set_int(dealer->socket, ZMQ_LINGER, linger_ms);
         zmq_close(dealer->socket);
     }
     if (dealer->monitor != NULL)

@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <zmq.h>
 
 #include "api/codec.h"
@@ -20,11 +19,10 @@
 #include "common/clock.h"
 #include "common/limits.h"
 #include "common/utf8.h"
-#include "queues/address.h"
-#include "queues/curve_key.h"
 #include "queues/envelope.h"
+#include "queues/router.h"
 #include "queues/session_table.h"
-#include "queues/zap.h"
+#include "queues/socket.h"
 
 /* A batch: enough to share one commit among a busy fleet, little enough to answer soon. */
 #define BATCH_MESSAGES_MAX 1024
@@ -36,12 +34,7 @@
 struct endpoint {
     /* configuration */
     int64_t lease_ms;
-    char **addresses;
-    size_t address_count;
-    /* sockets */
-    void *zmq_context;
-    void *router;
-    struct zap zap; /* socket NULL where no tcp address uses CURVE */
+    struct router router;
     /* state */
     struct session_table sessions;
     struct endpoint_stats stats;
@@ -71,133 +64,6 @@ static void add_event(struct endpoint_event **events, size_t *count, size_t *cap
 
 /* --- opening and closing --- */
 
-static int fail_zmq(struct error *err, const char *what)
-{
-    return error_set(err, ERR_IO, "%s: %s", what, zmq_strerror(errno));
-}
-
-static bool set_int(void *socket, int option, int value)
-{
-    return zmq_setsockopt(socket, option, &value, sizeof value) == 0;
-}
-
-static int open_router(struct endpoint *endpoint, struct error *err)
-{
-    endpoint->zmq_context = zmq_ctx_new();
-    if (endpoint->zmq_context == NULL)
-        return fail_zmq(err, "could not start ZeroMQ");
-    endpoint->router = zmq_socket(endpoint->zmq_context, ZMQ_ROUTER);
-    if (endpoint->router == NULL)
-        return fail_zmq(err, "could not create a socket");
-    int64_t message_max = LIMIT_FRAME_SIZE;
-    if (!set_int(endpoint->router, ZMQ_ROUTER_MANDATORY, 1) ||
-        !set_int(endpoint->router, ZMQ_SNDHWM, ENDPOINT_SEND_QUEUE) ||
-        !set_int(endpoint->router, ZMQ_LINGER, 0) ||
-        zmq_setsockopt(endpoint->router, ZMQ_MAXMSGSIZE, &message_max, sizeof message_max) != 0)
-        return fail_zmq(err, "could not set up a socket");
-    return 0;
-}
-
-/* CURVE for the tcp addresses that are bound after this. */
-static int open_curve(struct endpoint *endpoint, const struct endpoint_config *config,
-                      struct error *err)
-{
-    if (config->authorized_keys_dir == NULL)
-        return error_set(err, ERR_CONFIG,
-                         "a server key needs a folder of authorized client keys beside it");
-    struct curve_key key;
-    int rc = curve_key_read_pair(config->server_key_file, &key, err);
-    if (rc != 0)
-        return rc;
-    rc = zap_open(&endpoint->zap, endpoint->zmq_context, config->authorized_keys_dir, err);
-    if (rc == 0 &&
-        (!set_int(endpoint->router, ZMQ_CURVE_SERVER, 1) ||
-         zmq_setsockopt(endpoint->router, ZMQ_ZAP_DOMAIN, ZAP_DOMAIN, strlen(ZAP_DOMAIN)) != 0 ||
-         zmq_setsockopt(endpoint->router, ZMQ_CURVE_SECRETKEY, key.secret_key,
-                        CURVE_KEY_TEXT_SIZE) != 0))
-        rc = fail_zmq(err, "could not set up CURVE");
-    explicit_bzero(&key, sizeof key);
-    return rc;
-}
-
-/* Binds and remembers the address as clients connect to it. */
-static int bind_address(struct endpoint *endpoint, const char *text, struct error *err)
-{
-    if (zmq_bind(endpoint->router, text) != 0)
-        return error_set(err, errno == EADDRINUSE ? ERR_EXISTS : ERR_IO,
-                         "could not listen at %s: %s", text, zmq_strerror(errno));
-    char bound[512];
-    size_t size = sizeof bound;
-    if (zmq_getsockopt(endpoint->router, ZMQ_LAST_ENDPOINT, bound, &size) != 0)
-        return fail_zmq(err, "could not name an address");
-    char *copy = strdup(bound);
-    if (copy == NULL)
-        return error_set(err, ERR_MEMORY, "out of memory");
-    endpoint->addresses[endpoint->address_count++] = copy;
-    return 0;
-}
-
-static int bind_ipc(struct endpoint *endpoint, const char *text, const struct address *address,
-                    struct error *err)
-{
-    int rc = address_prepare_ipc(address, err);
-    if (rc != 0)
-        return rc;
-    mode_t mask = umask(0177); /* the socket is ours alone from its first moment */
-    rc = bind_address(endpoint, text, err);
-    umask(mask);
-    return rc;
-}
-
-static int bind_tcp(struct endpoint *endpoint, const char *text, const struct address *address,
-                    const struct endpoint_config *config, struct error *err)
-{
-    if (config->server_key_file == NULL && !config->insecure)
-        return error_set(err, ERR_CONFIG,
-                         "address \"%s\" needs a server key, or insecure: true on a loopback "
-                         "address",
-                         text);
-    if (config->server_key_file == NULL && !address->is_loopback)
-        return error_set(err, ERR_CONFIG,
-                         "address \"%s\" is no loopback address: insecure is not allowed there",
-                         text);
-    if (config->server_key_file != NULL && endpoint->zap.socket == NULL) {
-        int rc = open_curve(endpoint, config, err);
-        if (rc != 0)
-            return rc;
-    }
-    if (address->is_ipv6 && !set_int(endpoint->router, ZMQ_IPV6, 1))
-        return fail_zmq(err, "could not set up IPv6");
-    return bind_address(endpoint, text, err);
-}
-
-/* ipc addresses first: what is set for CURVE holds for all that is bound after it. */
-static int bind_all(struct endpoint *endpoint, const struct endpoint_config *config,
-                    struct error *err)
-{
-    if (config->address_count == 0)
-        return error_set(err, ERR_CONFIG, "no address to listen at");
-    endpoint->addresses = calloc(config->address_count, sizeof *endpoint->addresses);
-    if (endpoint->addresses == NULL)
-        return error_set(err, ERR_MEMORY, "out of memory");
-    for (int tcp = 0; tcp < 2; tcp++) {
-        for (size_t i = 0; i < config->address_count; i++) {
-            const char *text = config->addresses[i];
-            struct address address;
-            int rc = address_parse(text, &address, err);
-            if (rc != 0)
-                return rc;
-            if (address.is_tcp != (tcp == 1))
-                continue;
-            rc = address.is_tcp ? bind_tcp(endpoint, text, &address, config, err)
-                                : bind_ipc(endpoint, text, &address, err);
-            if (rc != 0)
-                return rc;
-        }
-    }
-    return 0;
-}
-
 int endpoint_open(const struct endpoint_config *config, struct endpoint **ret_endpoint,
                   struct error *err)
 {
@@ -205,11 +71,9 @@ int endpoint_open(const struct endpoint_config *config, struct endpoint **ret_en
     if (endpoint == NULL)
         return error_set(err, ERR_MEMORY, "out of memory");
     endpoint->lease_ms = config->lease_ms > 0 ? config->lease_ms : ENDPOINT_LEASE_MS_DEFAULT;
-    int rc = open_router(endpoint, err);
-    if (rc == 0)
-        rc = bind_all(endpoint, config, err);
+    int rc = router_open(&endpoint->router, config, err);
     if (rc != 0) {
-        endpoint_close(endpoint);
+        free(endpoint);
         return rc;
     }
     *ret_endpoint = endpoint;
@@ -229,16 +93,8 @@ void endpoint_close(struct endpoint *endpoint)
     if (endpoint == NULL)
         return;
     release_batch(endpoint);
-    /* Before zap: without somebody who answers, libzmq would admit every key. */
-    if (endpoint->router != NULL)
-        zmq_close(endpoint->router);
-    zap_close(&endpoint->zap);
-    if (endpoint->zmq_context != NULL)
-        zmq_ctx_term(endpoint->zmq_context);
+    router_close(&endpoint->router);
     session_table_fini(&endpoint->sessions);
-    for (size_t i = 0; i < endpoint->address_count; i++)
-        free(endpoint->addresses[i]);
-    free(endpoint->addresses);
     buffer_fini(&endpoint->stray);
     free(endpoint->losses);
     free(endpoint->events);
@@ -247,8 +103,8 @@ void endpoint_close(struct endpoint *endpoint)
 
 const char *endpoint_address(const struct endpoint *endpoint, size_t index)
 {
-    ASSERT(index < endpoint->address_count);
-    return endpoint->addresses[index];
+    ASSERT(index < endpoint->router.address_count);
+    return endpoint->router.addresses[index];
 }
 
 int64_t endpoint_lease_ms(const struct endpoint *endpoint)
@@ -258,14 +114,13 @@ int64_t endpoint_lease_ms(const struct endpoint *endpoint)
 
 /* --- sending --- */
 
-/* False when it cannot be delivered, for whatever reason. Never waits. */
+/* False when it cannot be delivered. */
 static bool send_frame(struct endpoint *endpoint, const void *routing_id, size_t routing_id_size,
                        const void *data, size_t size)
 {
-    if (zmq_send(endpoint->router, routing_id, routing_id_size, ZMQ_SNDMORE | ZMQ_DONTWAIT) < 0)
-        return false;
-    endpoint->stats.messages_sent++;
-    return zmq_send(endpoint->router, data, size, ZMQ_DONTWAIT) >= 0;
+    bool sent = router_send(&endpoint->router, routing_id, routing_id_size, data, size);
+    endpoint->stats.messages_sent += sent;
+    return sent;
 }
 
 static void lose_session(struct endpoint *endpoint, struct session *session, uint64_t replaced_by,
@@ -571,14 +426,14 @@ static int take_message(struct endpoint *endpoint, size_t *bytes, struct error *
 {
     zmq_msg_t routing_id;
     zmq_msg_init(&routing_id);
-    if (zmq_msg_recv(&routing_id, endpoint->router, ZMQ_DONTWAIT) < 0)
-        return errno == EAGAIN || errno == EINTR ? 0 : fail_zmq(err, "could not receive");
+    if (zmq_msg_recv(&routing_id, endpoint->router.socket, ZMQ_DONTWAIT) < 0)
+        return errno == EAGAIN || errno == EINTR ? 0 : socket_fail(err, "could not receive");
     zmq_msg_t *part = &endpoint->messages[endpoint->message_count++];
     zmq_msg_init(part);
     bool has_part = zmq_msg_more(&routing_id) != 0;
     size_t part_count = 0;
     for (bool more = has_part; more; part_count++)
-        more = zmq_msg_recv(part, endpoint->router, 0) >= 0 && zmq_msg_more(part) != 0;
+        more = zmq_msg_recv(part, endpoint->router.socket, 0) >= 0 && zmq_msg_more(part) != 0;
     endpoint->stats.messages_received++;
     *bytes += zmq_msg_size(part);
     struct origin origin = {.routing_id = zmq_msg_data(&routing_id),
@@ -642,19 +497,20 @@ int endpoint_wait(struct endpoint *endpoint, int timeout_ms, int wake_fd,
 {
     endpoint_flush(endpoint);
     release_batch(endpoint);
-    zmq_pollitem_t items[3] = {{.socket = endpoint->router, .events = ZMQ_POLLIN}};
+    zmq_pollitem_t items[3] = {{.socket = endpoint->router.socket, .events = ZMQ_POLLIN}};
     int count = 1;
-    if (endpoint->zap.socket != NULL)
-        items[count++] = (zmq_pollitem_t){.socket = endpoint->zap.socket, .events = ZMQ_POLLIN};
+    if (endpoint->router.zap.socket != NULL)
+        items[count++] =
+            (zmq_pollitem_t){.socket = endpoint->router.zap.socket, .events = ZMQ_POLLIN};
     zmq_pollitem_t *wake = NULL;
     if (wake_fd >= 0) {
         wake = &items[count++];
         *wake = (zmq_pollitem_t){.fd = wake_fd, .events = ZMQ_POLLIN};
     }
     if (zmq_poll(items, count, poll_timeout(endpoint, timeout_ms)) < 0 && errno != EINTR)
-        return fail_zmq(err, "could not wait for messages");
-    if (endpoint->zap.socket != NULL)
-        zap_answer(&endpoint->zap);
+        return socket_fail(err, "could not wait for messages");
+    if (endpoint->router.zap.socket != NULL)
+        zap_answer(&endpoint->router.zap);
     bool all = false;
     int rc = take_messages(endpoint, &all, err);
     if (rc != 0)
@@ -707,5 +563,5 @@ void endpoint_stats_get(const struct endpoint *endpoint, struct endpoint_stats *
 {
     *ret_stats = endpoint->stats;
     ret_stats->sessions = session_table_count(&endpoint->sessions);
-    ret_stats->keys_refused = endpoint->zap.keys_refused;
+    ret_stats->keys_refused = endpoint->router.zap.keys_refused;
 }

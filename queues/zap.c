@@ -9,6 +9,7 @@
 #include <zmq.h>
 
 #include "queues/curve_key.h"
+#include "queues/socket.h"
 
 #define ZAP_ADDRESS "inproc://zeromq.zap.01"
 #define ZAP_VERSION "1.0"
@@ -33,12 +34,10 @@ int zap_open(struct zap *zap, void *zmq_context, const char *keys_dir, struct er
     if (rc != 0)
         return rc;
     *zap = (struct zap){.socket = zmq_socket(zmq_context, ZMQ_REP), .keys_dir = strdup(keys_dir)};
-    int linger = 0;
     if (zap->socket != NULL && zap->keys_dir != NULL &&
-        zmq_setsockopt(zap->socket, ZMQ_LINGER, &linger, sizeof linger) == 0 &&
-        zmq_bind(zap->socket, ZAP_ADDRESS) == 0)
+        socket_set_int(zap->socket, ZMQ_LINGER, 0) && zmq_bind(zap->socket, ZAP_ADDRESS) == 0)
         return 0;
-    rc = error_set(err, ERR_IO, "could not serve authentication: %s", zmq_strerror(errno));
+    rc = socket_fail(err, "could not serve authentication");
     zap_close(zap);
     return rc;
 }
