@@ -232,7 +232,7 @@ int main(int argc, char **argv)
         options = (struct device_options){
             .kind = DEVICE_CUDA,
             .precision = strstr(name, "fp16") ? DEVICE_FP16 : DEVICE_FP32,
-            .gemm = DEVICE_GEMM_OWN,
+            .gemm = strstr(name, "own") ? DEVICE_GEMM_OWN : DEVICE_GEMM_CUBLASLT,
         };
     else if (strcmp(name, "reference") == 0)
         options = (struct device_options){.kind = DEVICE_REFERENCE};

@@ -3,7 +3,7 @@
  * Every operation of one device against the reference device: awkward sizes, guard words around
  * outputs, NaN and infinity kept to their rows.
  *
- *   kernels_operations <device>     (subject.h)
+ *   kernels_operations <device> [<pattern of tests>]     (subject.h)
  *
  * Both sides get the same inputs: where the device keeps activations in fp16, the reference gets
  * the rounded values read back from the device. Weights are chosen to be exact in fp16.
@@ -575,6 +575,8 @@ int main(int argc, char **argv)
 
     subject = subject_open(argc > 1 ? argv[1] : "cpu_plain");
     reference = reference_open();
+    if (argc > 2)
+        cmocka_set_test_filter(argv[2]);
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     bench_close(&subject);
     bench_close(&reference);

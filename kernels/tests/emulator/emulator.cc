@@ -20,6 +20,7 @@
 
 #define FIBER_STACK_BYTES (128u * 1024u)
 #define WARP_LANES        32u
+#define THREADS_MAX       1024u
 
 enum wait_kind { WAIT_NONE, WAIT_BLOCK, WAIT_SHUFFLE, WAIT_END };
 
@@ -58,11 +59,13 @@ static void fiber_yield(enum wait_kind wait)
         _longjmp(scheduler, 1);
 }
 
+/* A fiber lives on: after the end it is a thread of the next block. */
 static void fiber_main()
 {
-    (*thread_body)();
-    fibers[current].wait = WAIT_END;
-    _longjmp(scheduler, 1);
+    for (;;) {
+        (*thread_body)();
+        fiber_yield(WAIT_END);
+    }
 }
 
 /* Runs one fiber to where it waits next. */
@@ -78,6 +81,7 @@ static void fiber_resume(size_t index)
     if (fiber->is_started)
         _longjmp(fiber->at, 1);
     fiber->is_started = true;
+    fiber->stack.resize(FIBER_STACK_BYTES);
     getcontext(&fiber->start);
     fiber->start.uc_stack.ss_sp = fiber->stack.data();
     fiber->start.uc_stack.ss_size = fiber->stack.size();
@@ -103,8 +107,6 @@ static void block_run(size_t threads)
     size_t warps = (threads + WARP_LANES - 1) / WARP_LANES;
     bool is_backward = false;
 
-    for (size_t i = 0; i < threads; i++)
-        fibers[i].is_started = false;
     do {
         for (size_t i = 0; i < warps; i++) {
             size_t warp = is_backward ? warps - 1 - i : i;
@@ -126,15 +128,13 @@ void emulator_run(dim3 grid, dim3 block, const std::function<void()> &thread)
         last_error = cudaErrorInvalidValue;
         return;
     }
-    if (threads == 0 || threads > 1024 || grid.y > 65535 || grid.z > 65535 || grid.x == 0 ||
+    if (threads == 0 || threads > THREADS_MAX || grid.y > 65535 || grid.z > 65535 || grid.x == 0 ||
         grid.y == 0 || grid.z == 0) {
         last_error = cudaErrorInvalidValue;
         return;
     }
-    while (fibers.size() < threads) {
-        fibers.emplace_back();
-        fibers.back().stack.resize(FIBER_STACK_BYTES);
-    }
+    if (fibers.empty())
+        fibers.resize(THREADS_MAX); /* once: a fiber must not move */
     thread_body = &thread;
     blockDim = block;
     gridDim = grid;

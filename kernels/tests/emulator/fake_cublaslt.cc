@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A cuBLASLt for the emulator, built as libcublasLt.so.13: its documented interface (column-major
+ * matrices, attributes by number) over plain loops, so that opening the library, choosing an
+ * algorithm and every call of cuda/cublaslt.cu run in tests.
+ *
+ * It proposes three algorithms: one that splits k and one that wants workspace for many rows, which
+ * must both be passed over, and a good one. What the CUDA device must never ask for ends the
+ * program.
+ */
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cuda_fp16.h"
+#include "library_types.h"
+
+#define EXPORT extern "C" __attribute__((visibility("default")))
+
+enum { SUCCESS = 0, NOT_SUPPORTED = 15 };
+enum { ALGORITHM_SPLITS = 1, ALGORITHM_NEEDS_WORKSPACE = 2, ALGORITHM_GOOD = 3 };
+
+struct description {
+    int32_t transposes_a;
+    int32_t epilogue;
+    const void *bias;
+};
+
+struct layout {
+    cudaDataType type;
+    uint64_t rows, columns;
+    int64_t stride;
+};
+
+struct preference {
+    uint64_t workspace_bytes;
+    uint32_t reductions;
+};
+
+struct algorithm {
+    uint64_t data[8];
+};
+
+struct heuristic {
+    struct algorithm algorithm;
+    size_t workspace_bytes;
+    int state;
+    float waves;
+    int reserved[4];
+};
+
+static void demand(bool is_so, const char *what)
+{
+    if (!is_so) {
+        fprintf(stderr, "cuBLASLt: %s\n", what);
+        abort();
+    }
+}
+
+static float read(const struct layout *layout, const void *from, size_t index)
+{
+    return layout->type == CUDA_R_16F ? __half2float(((const __half *)from)[index])
+                                      : ((const float *)from)[index];
+}
+
+EXPORT int cublasLtCreate(void **handle)
+{
+    *handle = malloc(1);
+    return SUCCESS;
+}
+
+EXPORT int cublasLtDestroy(void *handle)
+{
+    free(handle);
+    return SUCCESS;
+}
+
+EXPORT size_t cublasLtGetVersion(void)
+{
+    return 130002;
+}
+
+EXPORT int cublasLtMatmulDescCreate(struct description **ret_desc, int compute, cudaDataType scale)
+{
+    demand(compute == 68 && scale == CUDA_R_32F, "sums in something other than fp32");
+    *ret_desc = new description{0, 1, nullptr};
+    return SUCCESS;
+}
+
+EXPORT int cublasLtMatmulDescDestroy(struct description *desc)
+{
+    delete desc;
+    return SUCCESS;
+}
+
+EXPORT int cublasLtMatmulDescSetAttribute(struct description *desc, int attribute, const void *from,
+                                          size_t bytes)
+{
+    switch (attribute) {
+    case 3:
+        demand(bytes == sizeof(desc->transposes_a), "size of TRANSA");
+        memcpy(&desc->transposes_a, from, bytes);
+        return SUCCESS;
+    case 7:
+        demand(bytes == sizeof(desc->epilogue), "size of EPILOGUE");
+        memcpy(&desc->epilogue, from, bytes);
+        return SUCCESS;
+    case 8:
+        demand(bytes == sizeof(desc->bias), "size of BIAS_POINTER");
+        memcpy(&desc->bias, from, bytes);
+        return SUCCESS;
+    }
+    demand(false, "unknown attribute of a description");
+    return NOT_SUPPORTED;
+}
+
+EXPORT int cublasLtMatrixLayoutCreate(struct layout **ret_layout, cudaDataType type, uint64_t rows,
+                                      uint64_t columns, int64_t stride)
+{
+    demand(rows > 0 && columns > 0 && stride >= (int64_t)rows, "a layout without elements");
+    *ret_layout = new layout{type, rows, columns, stride};
+    return SUCCESS;
+}
+
+EXPORT int cublasLtMatrixLayoutDestroy(struct layout *layout)
+{
+    delete layout;
+    return SUCCESS;
+}
+
+EXPORT int cublasLtMatmulPreferenceCreate(struct preference **ret_preference)
+{
+    *ret_preference = new preference{1, 7};
+    return SUCCESS;
+}
+
+EXPORT int cublasLtMatmulPreferenceDestroy(struct preference *preference)
+{
+    delete preference;
+    return SUCCESS;
+}
+
+EXPORT int cublasLtMatmulPreferenceSetAttribute(struct preference *preference, int attribute,
+                                                const void *from, size_t bytes)
+{
+    switch (attribute) {
+    case 1:
+        demand(bytes == sizeof(preference->workspace_bytes), "size of MAX_WORKSPACE_BYTES");
+        memcpy(&preference->workspace_bytes, from, bytes);
+        return SUCCESS;
+    case 3:
+        demand(bytes == sizeof(preference->reductions), "size of REDUCTION_SCHEME_MASK");
+        memcpy(&preference->reductions, from, bytes);
+        return SUCCESS;
+    case 6:
+    case 7:
+    case 8:
+        demand(bytes == sizeof(uint32_t), "size of an alignment");
+        return SUCCESS;
+    }
+    demand(false, "unknown attribute of a preference");
+    return NOT_SUPPORTED;
+}
+
+EXPORT int cublasLtMatmulAlgoGetHeuristic(void *, struct description *, struct layout *,
+                                          struct layout *, struct layout *, struct layout *,
+                                          struct preference *preference, int wanted,
+                                          struct heuristic *results, int *count)
+{
+    demand(preference->workspace_bytes == 0, "workspace");
+    demand(preference->reductions == 0, "a reduction of parts");
+    demand(wanted >= 3, "too few algorithms asked for");
+    for (int i = 0; i < 3; i++) {
+        results[i] = {};
+        results[i].algorithm.data[0] = (uint64_t)(ALGORITHM_SPLITS + i);
+    }
+    *count = 3;
+    return SUCCESS;
+}
+
+EXPORT int cublasLtMatmulAlgoConfigGetAttribute(const struct algorithm *algorithm, int attribute,
+                                                void *to, size_t bytes, size_t *written)
+{
+    int32_t splits = algorithm->data[0] == ALGORITHM_SPLITS ? 4 : 1;
+
+    demand(attribute == 2 && bytes == sizeof(splits), "unknown attribute of an algorithm");
+    memcpy(to, &splits, bytes);
+    *written = bytes;
+    return SUCCESS;
+}
+
+EXPORT int cublasLtMatmulAlgoCheck(void *, struct description *, struct layout *, struct layout *b,
+                                   struct layout *, struct layout *,
+                                   const struct algorithm *algorithm, struct heuristic *result)
+{
+    *result = {};
+    if (algorithm->data[0] == ALGORITHM_NEEDS_WORKSPACE && b->columns > 100)
+        result->workspace_bytes = 1024;
+    return SUCCESS;
+}
+
+/* D (m x n) = Aᵀ (A is k x m) B (k x n) + bias along m. */
+EXPORT int cublasLtMatmul(void *, const struct description *desc, const float *alpha, const void *a,
+                          const struct layout *a_layout, const void *b,
+                          const struct layout *b_layout, const float *beta, const void *c,
+                          const struct layout *, void *d, const struct layout *d_layout,
+                          const struct algorithm *algorithm, void *workspace,
+                          size_t workspace_bytes, void *)
+{
+    uint64_t depth = a_layout->rows;
+
+    demand(algorithm->data[0] == ALGORITHM_GOOD, "an algorithm that must not be used");
+    demand(*alpha == 1 && *beta == 0 && c == d, "alpha, beta or C");
+    demand(!workspace && workspace_bytes == 0, "workspace");
+    demand(desc->transposes_a == 1, "A as it is");
+    demand(desc->epilogue == (desc->bias ? 4 : 1), "an epilogue without its bias");
+    demand(b_layout->rows == depth && d_layout->rows == a_layout->columns &&
+               d_layout->columns == b_layout->columns,
+           "matrices that do not fit together");
+    demand((uintptr_t)b % 16 == 0 && (uintptr_t)d % 16 == 0, "alignment");
+    for (uint64_t column = 0; column < d_layout->columns; column++)
+        for (uint64_t row = 0; row < d_layout->rows; row++) {
+            float sum = 0;
+            for (uint64_t k = 0; k < depth; k++)
+                sum += read(a_layout, a, row * (uint64_t)a_layout->stride + k) *
+                       read(b_layout, b, column * (uint64_t)b_layout->stride + k);
+            if (desc->bias)
+                sum += read(d_layout, desc->bias, row);
+            size_t at = column * (uint64_t)d_layout->stride + row;
+            if (d_layout->type == CUDA_R_16F)
+                ((__half *)d)[at] = __float2half_rn(sum);
+            else
+                ((float *)d)[at] = sum;
+        }
+    return SUCCESS;
+}
