@@ -7,6 +7,7 @@
  */
 #include "tests/test.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -432,6 +433,54 @@ static void gpu_is_hidden_from_the_cpu_device(void **state)
     unsetenv("CUDA_VISIBLE_DEVICES");
 }
 
+static void each_gpu_worker_sees_its_own_gpu(void **state)
+{
+    (void)state;
+    char line[512];
+    /* slices that the environment names count without a driver to ask */
+    setenv("CUDA_VISIBLE_DEVICES", "MIG-a,MIG-b", 1);
+    start_supervisor("groups: [{name: gpu, kind: gpu}]\n");
+    wait_line("gpu/0 start", line);
+    assert_non_null(strstr(line, " MIG-a"));
+    wait_line("gpu/1 start", line);
+    assert_non_null(strstr(line, " MIG-b"));
+    unsetenv("CUDA_VISIBLE_DEVICES");
+}
+
+static int count_descriptors(void)
+{
+    char path[64];
+    int count = 0;
+    snprintf(path, sizeof path, "/proc/%d/fd", (int)supervisor_pid);
+    DIR *dir = opendir(path);
+    assert_non_null(dir);
+    while (readdir(dir) != NULL)
+        count++;
+    closedir(dir);
+    return count;
+}
+
+static void restarts_leak_no_descriptor(void **state)
+{
+    (void)state;
+    enum { WORKERS = 12, ROUNDS = 3 };
+    start_supervisor("groups: [{name: cpu, kind: cpu, processes: 12}]\n");
+    wait_line("fleet ready", NULL);
+    int before = count_descriptors();
+    for (int round = 0; round <= ROUNDS; round++) {
+        for (int i = 0; i < WORKERS; i++) {
+            char prefix[32];
+            snprintf(prefix, sizeof prefix, "cpu/%d start", i);
+            pid_t pid = wait_line(prefix, NULL);
+            if (round < ROUNDS)
+                kill(pid, SIGKILL);
+        }
+    }
+    /* Of the last round, readiness pipes may be open still, and both ends of the last start's. One
+     * descriptor leaked by each restart would be 36. */
+    assert_in_range(count_descriptors(), before, before + 2 * WORKERS);
+}
+
 static void one_supervisor_to_a_data_folder(void **state)
 {
     (void)state;
@@ -473,6 +522,8 @@ int main(void)
         TEST(works_as_process_one),
         TEST(missing_program_is_tried_again),
         TEST(gpu_is_hidden_from_the_cpu_device),
+        TEST(each_gpu_worker_sees_its_own_gpu),
+        TEST(restarts_leak_no_descriptor),
         TEST(one_supervisor_to_a_data_folder),
         TEST(config_errors_are_told),
     };

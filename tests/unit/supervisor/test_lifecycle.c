@@ -236,6 +236,89 @@ static void deaths_read_well(void **state)
     }
 }
 
+/* xorshift64: the same walk every time. */
+static uint64_t random_next(uint64_t *random)
+{
+    *random ^= *random << 13;
+    *random ^= *random >> 7;
+    *random ^= *random << 17;
+    return *random;
+}
+
+/* What must hold after every step. */
+static void check_invariants(bool has_process)
+{
+    enum lifecycle_state state = lifecycle.state;
+    assert_int_equal(lifecycle_is_alive(&lifecycle), has_process);
+    if (state == LIFECYCLE_BACKOFF || state == LIFECYCLE_STARTING || state == LIFECYCLE_DRAINING)
+        assert_true(lifecycle.deadline_ns != LIFECYCLE_NEVER);
+    if (state == LIFECYCLE_IDLE || state == LIFECYCLE_KILLING || state == LIFECYCLE_FAILED ||
+        state == LIFECYCLE_STOPPED)
+        assert_true(lifecycle.deadline_ns == LIFECYCLE_NEVER);
+    if (lifecycle.is_stopping)
+        assert_true(state == LIFECYCLE_DRAINING || state == LIFECYCLE_KILLING ||
+                    state == LIFECYCLE_STOPPED);
+}
+
+/* Whatever comes in whatever order, no illegal move is made (the table asserts) and every life that
+ * is stopped ends in stopped. */
+static void any_order_of_events_is_borne(void **state)
+{
+    (void)state;
+    static const int statuses[] = {EXITED(0), EXITED(1), EXITED(EXIT_BAD_CONFIG), KILLED(SIGKILL)};
+    uint64_t random = UINT64_C(0x9e3779b97f4a7c15);
+    int stopped_count = 0;
+    int failed_count = 0;
+    for (int life = 0; life < 2000; life++) {
+        set_up(NULL);
+        bool has_process = false;
+        for (int step = 0; step < 60; step++) {
+            now_ns += random_next(&random) % (20 * NS_PER_S);
+            enum lifecycle_action action = LIFECYCLE_DO_NOTHING;
+            switch (random_next(&random) % 8) {
+            case 0:
+                if (lifecycle.state == LIFECYCLE_IDLE)
+                    action = LIFECYCLE_DO_START;
+                break;
+            case 1:
+                if (has_process)
+                    lifecycle_ready(&lifecycle, now_ns);
+                break;
+            case 2:
+                if (has_process)
+                    lifecycle_progress(&lifecycle, now_ns);
+                break;
+            case 3:
+                if (has_process) {
+                    has_process = false;
+                    lifecycle_died(&lifecycle, statuses[random_next(&random) % 4], DEATH_CAUSE_NONE,
+                                   now_ns);
+                }
+                break;
+            case 4:
+                if (step > 30)
+                    action = lifecycle_stop(&lifecycle, random_next(&random) % 2 == 0, now_ns);
+                break;
+            default:
+                action = lifecycle_tick(&lifecycle, now_ns);
+            }
+            if (action == LIFECYCLE_DO_START) {
+                assert_false(has_process);
+                lifecycle_started(&lifecycle, now_ns);
+                has_process = true;
+            } else if (action != LIFECYCLE_DO_NOTHING) {
+                assert_true(has_process);
+            }
+            check_invariants(has_process);
+        }
+        stopped_count += lifecycle.state == LIFECYCLE_STOPPED;
+        failed_count += lifecycle.state == LIFECYCLE_FAILED;
+    }
+    /* the walk got everywhere */
+    assert_true(stopped_count > 100);
+    assert_true(failed_count > 10);
+}
+
 #define TEST(function) cmocka_unit_test_setup(function, set_up)
 
 int main(void)
@@ -252,6 +335,7 @@ int main(void)
         TEST(progress_keeps_alive),
         TEST(silence_without_a_promise_is_no_hang),
         TEST(endless_start_is_killed),
+        TEST(any_order_of_events_is_borne),
         TEST(deaths_read_well),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
