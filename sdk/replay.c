@@ -69,7 +69,7 @@ int argosy_replay_history(const struct argosy_registry *registry, const char *hi
         .pool = coroutine_pool_create(ARGOSY_WORKFLOW_STACK_SIZE, 0),
         .name_space = "replay",
     };
-    Api__History *history;
+    Api__History *history = NULL;
     int code = config.pool == NULL ? error_set(&reason, ERR_MEMORY, "out of memory")
                                    : parse_history(history_json, &arena, &history, &reason);
     if (code == 0)
