@@ -42,7 +42,7 @@
 struct server {
     /* configuration */
     int stop_fd;
-    int64_t commit_hold_us;
+    uint64_t commit_hold_ns;
     char instance_id[UUID_TEXT_SIZE];
 
     /* parts */
@@ -58,6 +58,8 @@ struct server {
     struct server_turn *filling;
     struct server_turn *committing; /* NULL: the commit thread is idle */
     uint64_t last_sequence;
+    size_t answer_count;    /* workflow tasks answered in the filled turn */
+    uint64_t hold_until_ns; /* the filled turn is held until then; 0: not held yet */
     struct arena request_arena, lookup_arena;
     uint64_t replaced_session; /* its successor's Hello is the next event; 0: none */
     size_t recovered_runs;
@@ -71,20 +73,44 @@ static struct server_turn *other_turn(struct server *server)
     return server->filling == &server->turns[0] ? &server->turns[1] : &server->turns[0];
 }
 
+/* Starts the turn that is filled next. */
+static void begin_filling(struct server *server, struct server_turn *turn)
+{
+    server->filling = turn;
+    server->answer_count = 0;
+    server->hold_until_ns = 0;
+    server_turn_reset(turn, ++server->last_sequence);
+}
+
 /* The filled turn is done with: its replies leave and it starts over. */
 static void release_filling(struct server *server)
 {
     struct server_turn *turn = server->filling;
     server_turn_send_all(turn, server->endpoint);
     core_durable(server->core, turn->outbox.sequence);
-    server_turn_reset(turn, ++server->last_sequence);
+    begin_filling(server, turn);
 }
 
-/* Moves the filled turn on if the commit thread is free. */
+/* Whether the filled turn waits for the answer to the workflow task it has sent. Only while a
+ * single run is moving: with more of them there are always requests that share the next commit, and
+ * the disk is better kept busy. */
+static bool is_held(struct server *server)
+{
+    const struct server_turn *turn = server->filling;
+    if (turn->outbox.write_count != 1 || turn->early_count != 1 || server->answer_count > 0 ||
+        server->commit_hold_ns == 0)
+        return false;
+    uint64_t now_ns = clock_monotonic_ns();
+    if (server->hold_until_ns == 0)
+        server->hold_until_ns = now_ns + server->commit_hold_ns;
+    return now_ns < server->hold_until_ns;
+}
+
+/* Moves the filled turn on if the commit thread is free and nothing better is about to come. */
 static void submit(struct server *server)
 {
     struct server_turn *turn = server->filling;
-    if (server->committing != NULL)
+    if (server->committing != NULL || is_held(server))
         return;
     if (turn->outbox.write_count == 0) {
         if (turn->held_count > 0)
@@ -93,8 +119,7 @@ static void submit(struct server *server)
     }
     server_commit_submit(server->commit, turn->outbox.writes, turn->outbox.write_count);
     server->committing = turn;
-    server->filling = other_turn(server);
-    server_turn_reset(server->filling, ++server->last_sequence);
+    begin_filling(server, other_turn(server));
 }
 
 /* Looks after the commit under way; when it is durable its replies leave, and those of the filled
@@ -167,6 +192,8 @@ static int handle_in_core(struct server *server, struct core_request *request, s
     }
     if (request->method == METHOD_HELLO)
         complete_hello(server);
+    else if (request->method == METHOD_RESPOND_WORKFLOW_TASK_COMPLETED)
+        server->answer_count++;
     server_turn_collect(server->filling, server->endpoint);
     return 0;
 }
@@ -270,10 +297,14 @@ static void tick(struct server *server)
     server_turn_collect(server->filling, server->endpoint);
 }
 
-/* Until the core's next timer, rounded up so that it is due then; -1: for ever. */
+/* Until the core's next timer or the end of a hold, rounded up so that it is due then; -1: for
+ * ever.
+ */
 static int wait_ms(struct server *server)
 {
     int64_t next_us = core_next_tick_utc_us(server->core);
+    if (server->hold_until_ns != 0 && server->committing == NULL)
+        return 1;
     if (next_us == INT64_MAX)
         return -1;
     int64_t left_us = next_us - now_utc_us(server);
@@ -315,6 +346,7 @@ static int turn_once(struct server *server, struct error *err)
 static int finish(struct server *server, struct error *err)
 {
     int code;
+    server->commit_hold_ns = 0;
     do {
         code = collect_commit(server, true, err);
         if (code == 0)
@@ -399,8 +431,7 @@ static void create_core(struct server *server, const struct server_config *confi
     server_clock_init(&server->clock);
     server_turn_init(&server->turns[0]);
     server_turn_init(&server->turns[1]);
-    server->filling = &server->turns[0];
-    server_turn_reset(server->filling, ++server->last_sequence);
+    begin_filling(server, &server->turns[0]);
     arena_init(&server->request_arena, LIMIT_DECODED_SIZE);
     arena_init(&server->lookup_arena, LOOKUP_BYTES_MAX);
 }
@@ -411,7 +442,7 @@ int server_open(const struct server_config *config, struct server **ret_server, 
     if (server == NULL)
         return error_set(err, ERR_MEMORY, "no memory for a server");
     server->stop_fd = config->stop_fd;
-    server->commit_hold_us = config->commit_hold_us;
+    server->commit_hold_ns = (uint64_t)config->commit_hold_us * NS_PER_US;
     server->wake_fd = -1;
     uuid_create(server->instance_id);
     create_core(server, config);

@@ -13,6 +13,9 @@
  * writes, and all before them, are durable, in order. A commit that fails ends the server: it is
  * started again and recovers from the store.
  *
+ * While a single run is moving, a turn that has sent its workflow task is held back for a moment:
+ * what the worker answers at once is then committed with what it was based on, in one flush.
+ *
  * Threading: one thread for all calls but server_open's return; a commit thread and the store's
  * upkeep thread inside.
  */

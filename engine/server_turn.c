@@ -34,6 +34,7 @@ void server_turn_reset(struct server_turn *turn, uint64_t sequence)
     turn->held_count = 0;
     turn->ready_count = 0;
     turn->sent_count = 0;
+    turn->early_count = 0;
     buffer_clear(&turn->bodies);
     if (turn->bodies.capacity > BODIES_KEPT)
         buffer_fini(&turn->bodies);
@@ -93,6 +94,7 @@ void server_turn_collect(struct server_turn *turn, struct endpoint *endpoint)
         if (source->early) {
             send(endpoint, &reply, turn->bodies.data + reply.offset);
             turn->bodies.size = reply.offset;
+            turn->early_count++;
         } else {
             hold(turn, &reply);
         }

@@ -34,6 +34,7 @@ struct server_turn {
     size_t held_count, held_capacity;
     size_t ready_count; /* of held, from the front */
     size_t sent_count;  /* of held, from the front */
+    size_t early_count; /* early replies sent: workflow tasks whose answers may come at once */
     struct buffer bodies;
 };
 
