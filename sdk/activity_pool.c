@@ -33,13 +33,40 @@ int activity_pool_grow(struct activity_pool *pool, size_t thread_max, struct err
     return threads == NULL ? error_set(err, ERR_MEMORY, "out of memory") : 0;
 }
 
+static void *thread_run(void *argument);
+
+/* One more thread, signals blocked. The mutex is held. */
+static void add_thread(struct activity_pool *pool)
+{
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    if (pthread_create(&pool->threads[pool->thread_count], NULL, thread_run, pool) == 0) {
+        pool->thread_count++;
+        pool->is_waking = true;
+    }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+/* Brings one more thread to the tasks that wait, unless one is on its way. The mutex is held. */
+static void call_thread(struct activity_pool *pool)
+{
+    if (pool->first == NULL || pool->is_waking)
+        return;
+    if (pool->idle > 0) {
+        pool->is_waking = true;
+        pthread_cond_signal(&pool->has_task);
+    } else if (pool->thread_count < pool->thread_max) {
+        add_thread(pool);
+    }
+}
+
 static struct argosy_activity *pop(struct activity_pool *pool)
 {
     struct argosy_activity *activity = pool->first;
     pool->first = activity->queue_next;
     if (pool->first == NULL)
         pool->last = &pool->first;
-    pool->waiting--;
     return activity;
 }
 
@@ -47,15 +74,18 @@ static void *thread_run(void *argument)
 {
     struct activity_pool *pool = argument;
     pthread_mutex_lock(&pool->mutex);
+    pool->is_waking = false;
     for (;;) {
         while (pool->first == NULL && !pool->is_closing) {
             pool->idle++;
             pthread_cond_wait(&pool->has_task, &pool->mutex);
             pool->idle--;
+            pool->is_waking = false;
         }
         if (pool->first == NULL)
             break;
         struct argosy_activity *activity = pop(pool);
+        call_thread(pool);
         pthread_mutex_unlock(&pool->mutex);
         activity_run(activity);
         pthread_mutex_lock(&pool->mutex);
@@ -64,28 +94,13 @@ static void *thread_run(void *argument)
     return NULL;
 }
 
-/* One more thread, signals blocked. Without one the task waits for those there are; the first must
- * come. The mutex is held. */
-static void add_thread(struct activity_pool *pool)
-{
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    if (pthread_create(&pool->threads[pool->thread_count], NULL, thread_run, pool) == 0)
-        pool->thread_count++;
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-}
-
 void activity_pool_push(struct activity_pool *pool, struct argosy_activity *activity)
 {
     activity->queue_next = NULL;
     pthread_mutex_lock(&pool->mutex);
     *pool->last = activity;
     pool->last = &activity->queue_next;
-    pool->waiting++;
-    if (pool->waiting > pool->idle && pool->thread_count < pool->thread_max)
-        add_thread(pool);
-    pthread_cond_signal(&pool->has_task);
+    call_thread(pool);
     pthread_mutex_unlock(&pool->mutex);
 }
 
@@ -95,7 +110,6 @@ void activity_pool_release(struct activity_pool *pool)
     struct argosy_activity *waiting = pool->first;
     pool->first = NULL;
     pool->last = &pool->first;
-    pool->waiting = 0;
     pthread_mutex_unlock(&pool->mutex);
     while (waiting != NULL) {
         struct argosy_activity *activity = waiting;

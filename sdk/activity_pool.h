@@ -2,8 +2,10 @@
 /*
  * activity_pool: the threads that run synchronous activities.
  *
- * Threads are made when a task finds none idle, up to a maximum that the slots decide, and stay. A
- * task waits for a thread only while slots have just been lowered.
+ * Threads are made when a task finds none idle, up to a maximum that the slots decide, and stay.
+ * At most one thread is being woken at any time: the one that comes takes a task and, where more
+ * wait, calls the next one before it begins. So many short tasks cost few wake-ups, which are the
+ * dearest part of a short task, and long ones still get a thread each.
  *
  * Threading: activity_pool_push and _release from one thread; the pool owns its threads, in which
  * all signals are blocked.
@@ -27,7 +29,7 @@ struct activity_pool {
     size_t thread_count;
     size_t thread_max;
     size_t idle;
-    size_t waiting;
+    bool is_waking; /* a thread was called and has not come yet */
     bool is_closing;
 };
 
