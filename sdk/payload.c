@@ -52,7 +52,8 @@ static bool metadata_view(const Api__Payload *message, struct arena *arena,
     struct argosy_metadata *metadata = NULL;
     for (size_t i = 0; i < message->n_metadata; i++) {
         const Api__Payload__MetadataEntry *entry = message->metadata[i];
-        if (strcmp(entry->key, ENCODING_KEY) == 0) {
+        const char *key = entry->key == NULL ? "" : entry->key;
+        if (strcmp(key, ENCODING_KEY) == 0) {
             payload->encoding = encoding_text(entry, arena);
             if (payload->encoding == NULL)
                 return false;
@@ -63,7 +64,7 @@ static bool metadata_view(const Api__Payload *message, struct arena *arena,
         if (metadata == NULL)
             return false;
         metadata[payload->metadata_count++] =
-            (struct argosy_metadata){entry->key, entry->value.data, entry->value.len};
+            (struct argosy_metadata){key, entry->value.data, entry->value.len};
     }
     payload->metadata = metadata;
     return true;

@@ -123,6 +123,25 @@ static void test_message_round_trip(void **state)
     arena_fini(&inner);
 }
 
+/* A peer may leave a map entry's key out; the codec then leaves it NULL. */
+static void test_metadata_without_key(void **state)
+{
+    (void)state;
+    struct arena inner;
+    arena_init(&inner, ARENA_NO_LIMIT);
+    Api__Payload__MetadataEntry entry = API__PAYLOAD__METADATA_ENTRY__INIT;
+    Api__Payload__MetadataEntry *entries[] = {&entry};
+    Api__Payload message = API__PAYLOAD__INIT;
+    message.n_metadata = 1;
+    message.metadata = entries;
+    struct argosy_payload payload;
+    assert_true(payload_view(&message, &inner, &payload));
+    assert_string_equal(payload.encoding, ARGOSY_ENCODING_BINARY);
+    assert_int_equal(payload.metadata_count, 1);
+    assert_string_equal(payload.metadata[0].key, "");
+    arena_fini(&inner);
+}
+
 static void test_failures(void **state)
 {
     (void)state;
@@ -178,8 +197,13 @@ static void test_errors(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(values),   TEST(objects), TEST(malformed), TEST(message_round_trip),
-        TEST(failures), TEST(errors),
+        TEST(values),
+        TEST(objects),
+        TEST(malformed),
+        TEST(message_round_trip),
+        TEST(metadata_without_key),
+        TEST(failures),
+        TEST(errors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
