@@ -439,7 +439,7 @@ static void test_garbage_is_dropped(void **state)
     start(fixture, 0);
     struct raw raw = raw_open(fixture);
     unsigned seed = 5;
-    const uint64_t count = 500;
+    const uint64_t count = 3000; /* more than one batch */
     for (uint64_t i = 0; i < count; i++) {
         uint8_t garbage[64];
         size_t size = i % 64;
@@ -534,6 +534,36 @@ static void test_refusals_are_answered(void **state)
     assert_int_equal(fixture->events[3].session, fixture->events[2].session);
     assert_int_equal(fixture->events[3].replaced_by, 0);
     assert_int_equal(stats_of(fixture).sessions, 1);
+    raw_close(&raw);
+}
+
+/* A peer that leaves its replies unread fills its queue, and loses its session: the server neither
+ * waits for it nor drops a reply silently. */
+static void test_peer_that_does_not_read(void **state)
+{
+    struct fixture *fixture = *state;
+    start(fixture, 600000);
+    struct raw raw = {.context = zmq_ctx_new()};
+    raw.socket = zmq_socket(raw.context, ZMQ_DEALER);
+    int one = 1, none = 0;
+    zmq_setsockopt(raw.socket, ZMQ_RCVHWM, &one, sizeof one);
+    zmq_setsockopt(raw.socket, ZMQ_LINGER, &none, sizeof none);
+    assert_int_equal(zmq_connect(raw.socket, fixture->address), 0);
+    raw_send(&raw, METHOD_HELLO, 1, "\x82\x01\x01\x03\xa1\x69", 6);
+    FIXTURE_PUMP_UNTIL(fixture, fixture_count(fixture, METHOD_HELLO) == 2);
+    struct fixture_event hello = *fixture_last(fixture, METHOD_HELLO);
+    const uint64_t before = stats_of(fixture).messages_sent;
+    for (int i = 0; i < 4 * ENDPOINT_SEND_QUEUE && stats_of(fixture).sessions_lost == 0; i++)
+        reply_info(fixture, &hello, true);
+    assert_true(stats_of(fixture).messages_sent - before > ENDPOINT_SEND_QUEUE / 2);
+    fixture_pump_server(fixture);
+    assert_int_equal(fixture_last_loss(fixture)->session, hello.session);
+    assert_string_equal(fixture_last_loss(fixture)->reason, "undeliverable");
+    /* others are served as before */
+    fixture_submit(fixture, 0, METHOD_GET_SYSTEM_INFO, &info_request.base, 30000);
+    FIXTURE_PUMP_UNTIL(fixture, fixture_count(fixture, METHOD_GET_SYSTEM_INFO) == 1);
+    reply_info(fixture, fixture_last(fixture, METHOD_GET_SYSTEM_INFO), false);
+    FIXTURE_PUMP_UNTIL(fixture, fixture->clients[0].finals == 1);
     raw_close(&raw);
 }
 
@@ -634,6 +664,7 @@ int main(void)
         TEST(test_wake),
         TEST(test_garbage_is_dropped),
         TEST(test_refusals_are_answered),
+        TEST(test_peer_that_does_not_read),
         TEST(test_ipc_is_guarded),
         TEST(test_addresses),
     };
