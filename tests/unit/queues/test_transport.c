@@ -396,8 +396,9 @@ static struct raw raw_open(const struct fixture *fixture)
 {
     struct raw raw = {.context = zmq_ctx_new()};
     raw.socket = zmq_socket(raw.context, ZMQ_DEALER);
-    int linger = 0;
-    zmq_setsockopt(raw.socket, ZMQ_LINGER, &linger, sizeof linger);
+    int none = 0; /* no limit either: the test's thread must not wait for its own server */
+    zmq_setsockopt(raw.socket, ZMQ_LINGER, &none, sizeof none);
+    zmq_setsockopt(raw.socket, ZMQ_SNDHWM, &none, sizeof none);
     assert_int_equal(zmq_connect(raw.socket, fixture->address), 0);
     return raw;
 }
