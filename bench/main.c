@@ -11,6 +11,7 @@
 
 #include "bench/pipeline.h"
 #include "bench/pipeline_worker.h"
+#include "bench/sdk_worker.h"
 #include "common/exit_code.h"
 
 static const char help[] =
@@ -22,6 +23,7 @@ static const char help[] =
     "\n"
     "  --concurrency LIST  workflows in flight, one measurement each; default: 1,256\n"
     "  --count N           workflows per measurement; default: 3,000 one at a time, else 40,000\n"
+    "  --bare              worker and client on bare connections, without the SDK\n"
     "  --workers N         worker processes; default: 1\n"
     "  --store KIND        sqlite (default) or memory\n"
     "  --dir DIR           where the store's folder is made; default: .\n"
@@ -35,6 +37,7 @@ static const char help[] =
 enum option_key {
     OPTION_CONCURRENCY = 256,
     OPTION_COUNT,
+    OPTION_BARE,
     OPTION_WORKERS,
     OPTION_STORE,
     OPTION_DIR,
@@ -48,12 +51,13 @@ enum option_key {
 static const struct option long_options[] = {
     {"concurrency", required_argument, NULL, OPTION_CONCURRENCY},
     {"count", required_argument, NULL, OPTION_COUNT},
+    {"bare", no_argument, NULL, OPTION_BARE},
     {"workers", required_argument, NULL, OPTION_WORKERS},
     {"store", required_argument, NULL, OPTION_STORE},
     {"dir", required_argument, NULL, OPTION_DIR},
     {"output", required_argument, NULL, OPTION_OUTPUT},
     {"help", no_argument, NULL, OPTION_HELP},
-    /* of pipeline-worker, which the measurement starts itself */
+    /* of pipeline-worker and sdk-worker, which the measurement starts itself */
     {"address", required_argument, NULL, OPTION_ADDRESS},
     {"task-queue", required_argument, NULL, OPTION_TASK_QUEUE},
     {"ready-fd", required_argument, NULL, OPTION_READY_FD},
@@ -125,6 +129,9 @@ static int parse_option(struct arguments *arguments, int key, struct error *err)
         code = parse_number(optarg, NULL, 1, 100000000, "--count", &number, err);
         pipeline->count = (size_t)number;
         return code;
+    case OPTION_BARE:
+        pipeline->is_bare = true;
+        return 0;
     case OPTION_WORKERS:
         code = parse_number(optarg, NULL, 1, 64, "--workers", &number, err);
         pipeline->workers = (int)number;
@@ -168,19 +175,25 @@ static int parse(struct arguments *arguments, int argc, char **argv, struct erro
     return 0;
 }
 
-/* A worker until SIGTERM; enough slots that they never bound the measurement. */
-static int work(struct pipeline_worker_config *config, struct error *err)
+/* Enough that slots never bound the measurement: more than the most in flight at once by default.
+ */
+#define SLOTS 512
+
+/* A worker until SIGTERM. */
+static int work(struct pipeline_worker_config *config,
+                int (*run_worker)(const struct pipeline_worker_config *, struct error *),
+                struct error *err)
 {
     sigset_t signals;
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);
     sigprocmask(SIG_BLOCK, &signals, NULL);
-    config->workflow_slots = 1000;
-    config->activity_slots = 1000;
+    config->workflow_slots = SLOTS;
+    config->activity_slots = SLOTS;
     config->stop_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
     if (config->stop_fd < 0)
         return error_set_errno(err, ERR_IO, errno, "could not take signals");
-    int code = pipeline_worker_run(config, err);
+    int code = run_worker(config, err);
     close(config->stop_fd);
     return code;
 }
@@ -202,9 +215,11 @@ static int run(int argc, char **argv, struct error *err)
         return error_set(err, ERR_INVALID, "unexpected argument \"%s\"", argv[optind + 1]);
     if (strcmp(command, "pipeline") == 0)
         return pipeline_measure(&arguments.pipeline, err);
-    if (strcmp(command, "pipeline-worker") == 0 && arguments.worker.address != NULL &&
-        arguments.worker.task_queue != NULL)
-        return work(&arguments.worker, err);
+    bool is_worker = arguments.worker.address != NULL && arguments.worker.task_queue != NULL;
+    if (strcmp(command, "pipeline-worker") == 0 && is_worker)
+        return work(&arguments.worker, pipeline_worker_run, err);
+    if (strcmp(command, "sdk-worker") == 0 && is_worker)
+        return work(&arguments.worker, sdk_worker_run, err);
     return error_set(err, ERR_INVALID, "unknown measurement \"%s\" (see --help)", command);
 }
 

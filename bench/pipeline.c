@@ -14,6 +14,7 @@
 #include "bench/machine_limits.h"
 #include "bench/pipeline_client.h"
 #include "bench/process.h"
+#include "bench/sdk_client.h"
 #include "common/clock.h"
 
 #define TASK_QUEUE "bench-queue"
@@ -85,8 +86,14 @@ static int start_processes(struct bench *bench, struct error *err)
                                             "--log-level",
                                             "warn",
                                             NULL};
-    const char *const worker_arguments[] = {
-        worker, "pipeline-worker", "--address", bench->address, "--task-queue", TASK_QUEUE, NULL};
+    const char *const worker_arguments[] = {worker,
+                                            bench->options->is_bare ? "pipeline-worker"
+                                                                    : "sdk-worker",
+                                            "--address",
+                                            bench->address,
+                                            "--task-queue",
+                                            TASK_QUEUE,
+                                            NULL};
     code = process_start(&bench->engine, engine_arguments, err);
     for (int i = 0; code == 0 && i < bench->options->workers; i++)
         code = process_start(&bench->workers[i], worker_arguments, err);
@@ -110,7 +117,8 @@ static int run_client(struct bench *bench, const char *prefix, size_t concurrenc
                                                   .count = count,
                                                   .concurrency =
                                                       concurrency < count ? concurrency : count};
-    return pipeline_client_run(&config, ret_report, err);
+    return bench->options->is_bare ? pipeline_client_run(&config, ret_report, err)
+                                   : sdk_client_run(&config, ret_report, err);
 }
 
 static int measure_level(struct bench *bench, size_t level, struct result *ret_result,
@@ -155,9 +163,10 @@ static int measure_level(struct bench *bench, size_t level, struct result *ret_r
 static void print_text(const struct pipeline_options *options, const struct machine_limits *limits,
                        const struct result *results)
 {
-    printf("pipeline: 3 sequential activities of 100 bytes; store %s; %d worker process%s; %ld "
+    printf("pipeline: 3 sequential activities of 100 bytes; store %s; %s; %d worker process%s; %ld "
            "cores\n\n",
-           options->is_memory ? "memory" : "sqlite, flushed", options->workers,
+           options->is_memory ? "memory" : "sqlite, flushed",
+           options->is_bare ? "bare connections" : "SDK", options->workers,
            options->workers == 1 ? "" : "es", sysconf(_SC_NPROCESSORS_ONLN));
     printf("in flight  workflows  workflows/s    p50 us    p99 us   engine  workers   client  "
            "(CPU us each)\n");
@@ -175,11 +184,13 @@ static void print_text(const struct pipeline_options *options, const struct mach
 static void print_json(const struct pipeline_options *options, const struct machine_limits *limits,
                        const struct result *results)
 {
-    printf("{\"bench\": \"pipeline\", \"store\": \"%s\", \"workers\": %d, \"cores\": %ld, "
+    printf("{\"bench\": \"pipeline\", \"store\": \"%s\", \"sdk\": %s, \"workers\": %d, \"cores\": "
+           "%ld, "
            "\"machine\": {\"flushes_per_s\": %.0f, \"zeromq_round_trips_per_s\": %.0f}, "
            "\"results\": [",
-           options->is_memory ? "memory" : "sqlite", options->workers,
-           sysconf(_SC_NPROCESSORS_ONLN), limits->flushes_per_s, limits->round_trips_per_s);
+           options->is_memory ? "memory" : "sqlite", options->is_bare ? "false" : "true",
+           options->workers, sysconf(_SC_NPROCESSORS_ONLN), limits->flushes_per_s,
+           limits->round_trips_per_s);
     for (size_t i = 0; i < options->level_count; i++) {
         const struct result *result = &results[i];
         printf("%s{\"concurrency\": %zu, \"workflows\": %zu, \"workflows_per_s\": %.1f, "

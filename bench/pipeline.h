@@ -21,6 +21,7 @@ struct pipeline_options {
     size_t level_count;
     size_t count;       /* workflows per measurement; 0: by concurrency */
     int workers;        /* processes */
+    bool is_bare;       /* worker and client without the SDK */
     bool is_memory;     /* the memory store instead of SQLite */
     const char *folder; /* a new folder is made in it and removed */
     bool is_json;

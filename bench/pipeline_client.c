@@ -166,6 +166,13 @@ static int compare(const void *a, const void *b)
     return left < right ? -1 : left > right;
 }
 
+void pipeline_report_fill(struct pipeline_client_report *ret_report, uint64_t wall_ns,
+                          uint64_t *latencies_ns, size_t count)
+{
+    qsort(latencies_ns, count, sizeof *latencies_ns, compare);
+    *ret_report = (struct pipeline_client_report){.wall_ns = wall_ns, .latencies_ns = latencies_ns};
+}
+
 uint64_t percentile(const uint64_t *values, size_t count, double share)
 {
     size_t index = (size_t)(share * (double)count);
@@ -212,8 +219,6 @@ int pipeline_client_run(const struct pipeline_client_config *config,
         free(client.latencies_ns);
         return code;
     }
-    qsort(client.latencies_ns, config->count, sizeof *client.latencies_ns, compare);
-    *ret_report =
-        (struct pipeline_client_report){.wall_ns = wall_ns, .latencies_ns = client.latencies_ns};
+    pipeline_report_fill(ret_report, wall_ns, client.latencies_ns, config->count);
     return 0;
 }

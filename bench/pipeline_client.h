@@ -35,6 +35,10 @@ struct pipeline_client_report {
 int pipeline_client_run(const struct pipeline_client_config *config,
                         struct pipeline_client_report *ret_report, struct error *err);
 
+/* A report of latencies in any order, which it takes. */
+void pipeline_report_fill(struct pipeline_client_report *ret_report, uint64_t wall_ns,
+                          uint64_t *latencies_ns, size_t count);
+
 /* The value below which this share of rising values lies. */
 uint64_t percentile(const uint64_t *values, size_t count, double share);
 
