@@ -77,10 +77,11 @@ int(error_set_errno)(struct error *err, int code, int errnum, const char *format
     return code;
 }
 
-int error_prefix(struct error *err, const char *format, ...)
+int(error_prefix)(struct error *err, const char *format, ...)
 {
     if (err == NULL)
         return ERR_INTERNAL;
+    ASSERT(err->code < 0);
     char rest[ERROR_TEXT_MAX];
     memcpy(rest, err->text, sizeof rest);
     va_list args;

@@ -47,7 +47,7 @@ enum disposition {
     X(ERR_MEMORY, -16, 8, DISPOSITION_RESTART, "out of memory")                                    \
     X(ERR_IO, -17, 14, DISPOSITION_RETRY, "input/output error")                                    \
     X(ERR_STORAGE, -18, 14, DISPOSITION_STOP, "storage failure")                                   \
-    X(ERR_PROTOCOL, -19, 3, DISPOSITION_FAIL, "protocol error")                                   \
+    X(ERR_PROTOCOL, -19, 3, DISPOSITION_FAIL, "protocol error")                                    \
     X(ERR_CONFIG, -20, 9, DISPOSITION_STOP, "bad configuration")                                   \
     X(ERR_DEVICE, -21, 14, DISPOSITION_RESTART, "device failure")                                  \
     X(ERR_NONDETERMINISM, -22, 9, DISPOSITION_FAIL, "non-deterministic workflow")                  \
@@ -76,6 +76,9 @@ int error_set(struct error *err, int code, const char *format, ...)
 int error_set_errno(struct error *err, int code, int errnum, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
+/* Puts "prefix: " before the text of an err that is already set; returns err's code. */
+int error_prefix(struct error *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
 /* The compiler is told what the functions promise, that the code is negative, so that it sees that
  * out parameters are set wherever 0 was returned. */
 #define ERROR_NEGATIVE(code)                                                                       \
@@ -87,9 +90,7 @@ int error_set_errno(struct error *err, int code, int errnum, const char *format,
     })
 #define error_set(...)       ERROR_NEGATIVE(error_set(__VA_ARGS__))
 #define error_set_errno(...) ERROR_NEGATIVE(error_set_errno(__VA_ARGS__))
-
-/* Puts "prefix: " before the text of an err that is already set; returns err's code. */
-int error_prefix(struct error *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
+#define error_prefix(...)    ERROR_NEGATIVE(error_prefix(__VA_ARGS__))
 
 /* Name ("ERR_INVALID"), text ("invalid argument"), gRPC status and disposition of a code; code 0 is
  * "OK" / "ok" / 0 / DISPOSITION_NONE; an unknown code counts as ERR_INTERNAL. */

@@ -7,6 +7,7 @@
 # ARGOSY_BIN_DIR is where the programs are (set by CTest). Everything lives in $FLEET_DIR, under
 # /tmp, because socket paths are short. Waiting is always for an event: a log line, a FIFO, a result.
 
+set -o pipefail
 PATH="$ARGOSY_BIN_DIR:$PATH"
 
 fleet_setup() {
