@@ -76,7 +76,7 @@ static const Api__Failure *too_large(struct core *core, const char *what, const 
     if (validate_size(what, message, LIMIT_PAYLOAD_SIZE, &err) == 0)
         return NULL;
     struct arena *arena = &core->outbox->arena;
-    return failure_server(arena, text_copy(arena, err.text), true);
+    return failure_server(arena, text_copy_valid(arena, err.text), true);
 }
 
 /* Heartbeat details travel with the input to the next dispatch: together they must fit a reply. */

@@ -65,6 +65,8 @@ static int check_activity_fields(const Api__ScheduleActivityTaskCommandAttribute
     if (rc == 0)
         rc = validate_size("activity header", attributes->header, VALIDATE_MARGIN / 2, err);
     if (rc == 0)
+        rc = validate_priority(attributes->priority, err);
+    if (rc == 0)
         rc = validate_size("retry policy", attributes->retry_policy, VALIDATE_MARGIN / 4, err);
     Api__RetryPolicy *filled;
     if (rc == 0)
@@ -505,7 +507,8 @@ static int check_command(struct command_batch *batch, const Api__Command *comman
     if (command->attributes_case != row->attributes_case)
         return error_set(err, ERR_INVALID, "attributes of command type %d are not set",
                          command->command_type);
-    return row->check(batch, command, ret_cause, err);
+    int rc = validate_size("command", command, VALIDATE_EVENT_SIZE, err);
+    return rc == 0 ? row->check(batch, command, ret_cause, err) : rc;
 }
 
 /* Events that the batch takes back do not count: a canceled timer that has just fired. */

@@ -355,14 +355,18 @@ static void call_end(struct core *core)
     core->request = NULL;
 }
 
-uint64_t core_random(struct core *core)
+/* splitmix64's finisher */
+static uint64_t mix(uint64_t z)
 {
-    /* splitmix64 over the call's entropy */
-    core->random[0] += 0x9e3779b97f4a7c15u;
-    uint64_t z = core->random[0] ^ core->random[1];
     z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
     z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
     return z ^ (z >> 31);
+}
+
+uint64_t core_random(struct core *core)
+{
+    core->random[0] += 0x9e3779b97f4a7c15u;
+    return mix(mix(core->random[0]) ^ core->random[1]);
 }
 
 void core_uuid(struct core *core, char ret_text[UUID_TEXT_SIZE])

@@ -8,6 +8,7 @@
 #include "api/codec.h"
 #include "common/assert.h"
 #include "common/time_unit.h"
+#include "common/utf8.h"
 
 void *message_new(struct arena *arena, const ProtobufCMessageDescriptor *descriptor)
 {
@@ -53,6 +54,20 @@ char *text_format(struct arena *arena, const char *format, ...)
     va_end(again);
     va_end(args);
     return text;
+}
+
+char *text_copy_valid(struct arena *arena, const char *text)
+{
+    size_t size = strlen(text);
+    char *copy = memory_copy(arena, text, size + 1);
+    for (size_t i = 0; i < size;) {
+        uint32_t point;
+        size_t length = utf8_decode(copy + i, size - i, &point);
+        if (length == 0)
+            copy[i] = '?';
+        i += length > 0 ? length : 1;
+    }
+    return copy;
 }
 
 const char *text_or_empty(const char *text)

@@ -26,6 +26,10 @@ char *text_copy(struct arena *arena, const char *text);
 char *text_format(struct arena *arena, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* A copy that is UTF-8 whatever text is: error texts are cut by bytes, which may split a character,
+ * and repeat what a peer sent. */
+char *text_copy_valid(struct arena *arena, const char *text);
+
 /* "" for NULL: an absent string of the schema reads as empty. */
 const char *text_or_empty(const char *text);
 

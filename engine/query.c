@@ -121,7 +121,7 @@ void query_attach(struct core *core, struct run *run, Api__PollWorkflowTaskQueue
 {
     struct arena *arena = &core->outbox->arena;
     struct query *query;
-    size_t count = 0;
+    size_t count = 0, size = 0;
     DL_COUNT(run->queries, query, count);
     if (count == 0)
         return;
@@ -130,6 +130,9 @@ void query_attach(struct core *core, struct run *run, Api__PollWorkflowTaskQueue
     DL_FOREACH (run->queries, query) {
         if (query->state != QUERY_BUFFERED)
             continue;
+        size += protobuf_c_message_get_packed_size(&query->question->base);
+        if (size > VALIDATE_QUERY_SIZE)
+            break; /* the others go with the next task */
         Api__PollWorkflowTaskQueueResponse__QueriesEntry *entry =
             message_new(arena, &api__poll_workflow_task_queue_response__queries_entry__descriptor);
         entry->key = query->name;
@@ -300,7 +303,7 @@ enum core_result handle_query(struct core *core, const struct core_request *requ
     struct error err;
     int rc = validate_id("query type", body->query != NULL ? body->query->query_type : NULL, &err);
     if (rc == 0)
-        rc = validate_size("query", body->query, LIMIT_PAYLOAD_SIZE, &err);
+        rc = validate_size("query", body->query, VALIDATE_QUERY_SIZE, &err);
     if (rc < 0) {
         reply_error(core, request, rc, "%s", err.text);
         return CORE_HANDLED;

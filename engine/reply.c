@@ -28,7 +28,7 @@ static void send_error(struct core *core, const struct pending_key *to, int code
 {
     struct arena *arena = &core->outbox->arena;
     Api__ErrorReply *error = message_new(arena, &api__error_reply__descriptor);
-    error->message = text_copy(arena, text);
+    error->message = text_copy_valid(arena, text);
     if (detail != NULL) {
         struct buffer bytes = {0};
         int rc = codec_encode(detail, &bytes, NULL);

@@ -111,7 +111,9 @@ static int check_start(const Api__StartWorkflowExecutionRequest *body, struct er
     if (rc == 0)
         rc = validate_size("input", body->input, LIMIT_PAYLOAD_SIZE, err);
     if (rc == 0)
-        rc = validate_size("start request", body, LIMIT_MESSAGE_SIZE - VALIDATE_MARGIN, err);
+        rc = validate_priority(body->priority, err);
+    if (rc == 0)
+        rc = validate_size("start request", body, VALIDATE_EVENT_SIZE, err);
     if (rc < 0)
         return rc;
     if (*text_or_empty(body->cron_schedule) != '\0')

@@ -4,8 +4,6 @@
 
 #include <string.h>
 
-#include "common/limits.h"
-
 int validate_id(const char *what, const char *id, struct error *err)
 {
     if (id == NULL || *id == '\0')
@@ -45,4 +43,9 @@ int validate_size(const char *what, const void *message, size_t limit, struct er
 int validate_task_queue(const Api__TaskQueue *task_queue, struct error *err)
 {
     return validate_id("task queue", task_queue != NULL ? task_queue->name : NULL, err);
+}
+
+int validate_priority(const Api__Priority *priority, struct error *err)
+{
+    return priority != NULL ? validate_text("fairness key", priority->fairness_key, err) : 0;
 }

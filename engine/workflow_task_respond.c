@@ -135,6 +135,8 @@ static int check_completed(const Api__RespondWorkflowTaskCompletedRequest *body,
     if (body->intermediate_page)
         return error_set(err, ERR_UNSUPPORTED, "completion in pages is not supported");
     int rc = validate_text("identity", body->identity, err);
+    if (rc == 0)
+        rc = validate_size("sdk metadata", body->sdk_metadata, VALIDATE_MARGIN, err);
     if (rc == 0 && body->sticky_attributes != NULL &&
         body->sticky_attributes->worker_task_queue != NULL)
         rc = validate_text("sticky task queue", body->sticky_attributes->worker_task_queue->name,
@@ -168,7 +170,7 @@ enum core_result handle_workflow_task_completed(struct core *core,
     batch.next_event_id = batch.completed_event_id + 1;
     Api__WorkflowTaskFailedCause cause;
     if (command_batch_check(&batch, &cause, &err) < 0) {
-        fail_task(core, run, cause, failure_server(arena, text_copy(arena, err.text), false),
+        fail_task(core, run, cause, failure_server(arena, text_copy_valid(arena, err.text), false),
                   body->identity);
         reply_error(core, request, ERR_INVALID, "%s", err.text);
         return CORE_HANDLED;

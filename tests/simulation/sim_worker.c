@@ -520,7 +520,7 @@ static void do_activity(struct sim *sim, void *arg, uint64_t value)
         return;
     }
     if (sim_chance(sim, 10))
-        return; /* it hangs: a timeout must find it */
+        return;                                             /* it hangs: a timeout must find it */
     if (sim_chance(sim, 30) && task->activity_id[0] != 'm') /* else it would run twice */
         release_activity(sim, task);
     else if (task->activity_id[0] == 'f' && task->attempt < 3)

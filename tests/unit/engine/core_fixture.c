@@ -107,7 +107,13 @@ static void check_log(struct fixture *fixture)
             run_dump(run, &rebuilt);
         run_destroy(run);
     }
-    assert_string_equal(buffer_text(&live), buffer_text(&rebuilt));
+    const char *a = buffer_text(&live), *b = buffer_text(&rebuilt);
+    size_t same = 0;
+    while (a[same] != '\0' && a[same] == b[same])
+        same++;
+    if (a[same] != b[same])
+        fail_msg("state and log differ at %zu:\n...%.200s\n...%.200s", same,
+                 a + (same > 60 ? same - 60 : 0), b + (same > 60 ? same - 60 : 0));
     buffer_fini(&live);
     buffer_fini(&rebuilt);
 }
