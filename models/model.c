@@ -37,6 +37,12 @@ int model_open(const char *folder, struct model **ret_model, struct error *err)
     return 0;
 }
 
+void model_drop_weights(struct model *model)
+{
+    model_weights_close(model->weights);
+    model->weights = NULL;
+}
+
 void model_close(struct model *model)
 {
     if (model == NULL)

@@ -393,8 +393,10 @@ void gpu_activities_destroy(struct gpu_activities *activities)
 {
     if (activities == NULL)
         return;
-    batcher_destroy(activities->batcher);
+    /* The pool first: a thread of it may still be about to tell the batcher that a task came. With
+     * every task answered the batcher has nothing more for the pool. */
     thread_pool_destroy(activities->pool);
+    batcher_destroy(activities->batcher);
     ASSERT(activities->open == NULL);
     buffer_fini(&activities->details);
     pthread_mutex_destroy(&activities->mutex);

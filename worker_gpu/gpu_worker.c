@@ -116,6 +116,7 @@ static int open_encoder(const struct fleet_group *group, struct gpu_worker *work
     uint32_t step = is_cuda(worker) ? STEP_TOKENS_CUDA : STEP_TOKENS_CPU;
     step = larger(smaller(step, batch_tokens(worker, group)), worker->model->config.max_seq_length);
     int code = encoder_create(worker->device, worker->model, step, &worker->encoder, err);
+    model_drop_weights(worker->model);
     if (code == 0)
         code = warm_up(worker, group, err);
     if (code == 0 && encoder_class_count(worker->encoder) == 0)

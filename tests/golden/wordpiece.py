@@ -6,7 +6,7 @@
     python3 wordpiece.py        (rewrites wordpiece.jsonl beside itself)
 
 Each line: {"text", "capacity", "ids"}; ids are [CLS] pieces [SEP] cut to capacity. The vocabulary is
-that of bert-base-uncased and all-MiniLM-L6-v2 (wordpiece.vocab.txt). The tokenizer is put together
+that of bert-base-uncased and all-MiniLM-L6-v2 (wordpiece.vocab.txt, Apache License 2.0). The tokenizer is put together
 from its parts rather than loaded, so that no string of the text is taken for a special token. Random
 texts come from a fixed seed and of code points whose category has not changed since Unicode 3.2,
 because the package's tables are older than ours (U+1734 was a nonspacing mark then and is none now).
