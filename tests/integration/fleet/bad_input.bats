@@ -65,7 +65,7 @@ still_serving() {
   head -c 2200000 /dev/zero | tr '\0' a | sed 's/^/"/; s/$/"/' >"$FLEET_DIR/huge.json"
   run client workflow start --type PrepareAndInferWorkflow --input-file "$FLEET_DIR/huge.json" --id huge
   [ "$status" != 0 ]
-  [[ "$output" == *"limit"* || "$output" == *"large"* ]]
+  [[ "$output" == *"2097152 bytes"* ]]
 
   still_serving
 }
