@@ -2,9 +2,7 @@
 /* pipeline: see pipeline.h. */
 #include "bench/pipeline.h"
 
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -55,17 +53,6 @@ static int make_folder(struct bench *bench, struct error *err)
     free(absolute);
     snprintf(bench->address, sizeof bench->address, "ipc://%s/engine.sock", bench->folder);
     return 0;
-}
-
-static void remove_folder(const struct bench *bench)
-{
-    DIR *dir = opendir(bench->folder);
-    const struct dirent *entry;
-    while (dir != NULL && (entry = readdir(dir)) != NULL)
-        unlinkat(dirfd(dir), entry->d_name, 0);
-    if (dir != NULL)
-        closedir(dir);
-    rmdir(bench->folder);
 }
 
 static int start_processes(struct bench *bench, struct error *err)
@@ -219,7 +206,7 @@ int pipeline_measure(const struct pipeline_options *options, struct error *err)
     for (int i = 0; i < options->workers; i++)
         process_stop(&bench.workers[i], SIGTERM, NULL);
     process_stop(&bench.engine, SIGTERM, NULL);
-    remove_folder(&bench);
+    process_remove_folder(bench.folder);
     if (code == 0 && options->is_json)
         print_json(options, &limits, results);
     else if (code == 0)

@@ -2,6 +2,7 @@
 /* process: see process.h. */
 #include "bench/process.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
@@ -102,6 +103,17 @@ void process_stop(struct process *process, int signal_number, int *ret_status)
     process->pid = 0;
     if (ret_status != NULL)
         *ret_status = status;
+}
+
+void process_remove_folder(const char *folder)
+{
+    DIR *dir = opendir(folder);
+    const struct dirent *entry;
+    while (dir != NULL && (entry = readdir(dir)) != NULL)
+        unlinkat(dirfd(dir), entry->d_name, 0);
+    if (dir != NULL)
+        closedir(dir);
+    rmdir(folder);
 }
 
 struct process_usage process_usage_get(pid_t pid)

@@ -32,8 +32,11 @@ int process_start(struct process *process, const char *const *arguments, struct 
 int process_spawn(struct process *process, const char *const *arguments, int *ret_ready_fd,
                   struct error *err);
 
-/* Sends the signal and waits for the end; *ret_status (may be NULL) is waitpid's. */
+/* Sends the signal (0: none) and waits for the end; *ret_status (may be NULL) is waitpid's. */
 void process_stop(struct process *process, int signal_number, int *ret_status);
+
+/* Removes a folder with the files in it (no folders). */
+void process_remove_folder(const char *folder);
 
 struct process_usage {
     uint64_t cpu_us;       /* user and system, since its start */

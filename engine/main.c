@@ -3,6 +3,7 @@
  * argosy-engine: runs the server until SIGTERM. Exit codes: common/exit_code.h; a store that fails
  * is EXIT_STORAGE, with the reason in the last log record.
  */
+#include <signal.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -81,6 +82,9 @@ int main(int argc, char **argv)
     struct child child;
     struct error err = {0};
     log_open("engine", LOG_LEVEL_INFO, LOG_FORMAT_LOGFMT);
+    /* A write that is refused is an error of that write, with its reason. */
+    signal(SIGXFSZ, SIG_IGN);
+    signal(SIGPIPE, SIG_IGN);
     int code = options_read(&options, argc, argv, &err);
     if (code == 0 && (options.help || options.version)) {
         fputs(options.help ? options_help : "argosy-engine " ARGOSY_VERSION "\n", stdout);

@@ -31,7 +31,7 @@ int sqlite_fail(sqlite3 *db, int status, struct error *err, const char *what)
                      (status & 0xff) == SQLITE_FULL;
     if (has_errno && system_errno != 0)
         return error_set_errno(err, code, system_errno, "%s: %s", what, reason);
-    return error_set(err, code, "%s: %s", what, reason);
+    return error_set(err, code, "%s: %s (SQLite code %d)", what, reason, status);
 }
 
 int sqlite_open(const char *path, bool create, sqlite3 **ret_db, struct error *err)

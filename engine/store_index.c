@@ -16,7 +16,7 @@ struct head {
     int64_t run_key;
     int64_t last_seq;         /* published; 0 until the run's first transaction is durable */
     int64_t staged_seq;       /* of the transaction under way; the committing thread's own */
-    struct head *prev, *next; /* by when last_seq changed, oldest first */
+    struct head *prev, *next; /* published ones, by when last_seq changed, oldest first */
     UT_hash_handle hh;        /* by run_key; iterates in the order of opening */
 };
 
@@ -47,15 +47,7 @@ static struct head *head_add(struct store_index *index, int64_t run_key, int64_t
     ASSERT(head != NULL);
     *head = (struct head){.run_key = run_key, .last_seq = last_seq, .staged_seq = last_seq};
     HASH_ADD(hh, index->heads, run_key, sizeof head->run_key, head);
-    DL_APPEND(index->heads_by_change, head);
     return head;
-}
-
-static void head_remove(struct store_index *index, struct head *head)
-{
-    HASH_DEL(index->heads, head);
-    DL_DELETE(index->heads_by_change, head);
-    free(head);
 }
 
 static void gone_add(struct store_index *index, int64_t run_key)
@@ -90,16 +82,20 @@ static void publish_write(struct store_index *index, const struct store_write *w
 {
     struct head *head = head_get(index, write->run_key);
     ASSERT(head != NULL);
-    if (write->opened)
+    if (write->opened) {
+        DL_APPEND(index->heads_by_change, head);
         store_pending_add(&index->pending,
                           store_id_hash(write->run.namespace_name, write->run.workflow_id),
                           write->run_key);
+    }
     if (write->closed) {
         if (head->last_seq != 0 && write->run_key <= index->flushed_run_key)
             gone_add(index, write->run_key);
         if (head->staged_seq > index->published_seq)
             index->published_seq = head->staged_seq;
-        head_remove(index, head);
+        DL_DELETE(index->heads_by_change, head);
+        HASH_DEL(index->heads, head);
+        free(head);
         return;
     }
     if (head->last_seq == head->staged_seq)
@@ -247,7 +243,9 @@ int store_index_flush(struct store_index *index, struct error *err)
 
 static void recover_open(void *arg, int64_t run_key, int64_t last_seq)
 {
-    head_add(arg, run_key, last_seq);
+    struct store_index *index = arg;
+    struct head *head = head_add(index, run_key, last_seq);
+    DL_APPEND(index->heads_by_change, head);
 }
 
 static void recover_closed(void *arg, int64_t run_key)
@@ -310,7 +308,8 @@ void store_index_close(struct store_index *index)
         return;
     struct head *head, *next;
     HASH_ITER (hh, index->heads, head, next) {
-        head_remove(index, head);
+        HASH_DEL(index->heads, head);
+        free(head);
     }
     store_pending_fini(&index->pending);
     free(index->gone);

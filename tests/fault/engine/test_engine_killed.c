@@ -169,18 +169,9 @@ static void set_up(struct fault *fault)
 
 static void tear_down(struct fault *fault)
 {
-    static const char *const names[] = {
-        "engine.db",           "engine.db-wal",       "engine.db-shm",
-        "engine.db.index",     "engine.db.index-wal", "engine.db.lock",
-        "engine.db.index-shm", "engine.sock",         "ledger"};
     process_stop(&fault->worker, SIGKILL, NULL);
     process_stop(&fault->engine, SIGKILL, NULL);
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        char path[128];
-        snprintf(path, sizeof path, "%s/%s", fault->folder, names[i]);
-        unlink(path);
-    }
-    rmdir(fault->folder);
+    process_remove_folder(fault->folder);
 }
 
 static void nothing_acknowledged_is_lost_or_run_again(void **state)

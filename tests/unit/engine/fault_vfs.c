@@ -36,7 +36,8 @@ static bool fails(bool is_write)
     int armed = atomic_load(&kind);
     if (armed == FAULT_NONE || (armed == FAULT_FULL && !is_write))
         return false;
-    if (atomic_fetch_sub(&operations_left, 1) > 1)
+    int left = atomic_fetch_sub(&operations_left, 1);
+    if (left > 1 || (armed == FAULT_ONCE && left < 1))
         return false;
     atomic_store(&has_failed, true);
     return true;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * fault_vfs: SQLite's file layer with a disk that breaks: the Nth operation that changes the disk
- * (write, sync, truncate, delete) fails, and so does every one after it.
+ * (write, sync, truncate, delete) fails, and so does every one after it, or that one alone.
  *
  * Threading: any thread; the counters are atomic.
  */
@@ -13,6 +13,7 @@
 enum fault_kind {
     FAULT_NONE,
     FAULT_IO,   /* the device refuses */
+    FAULT_ONCE, /* the device refuses this operation alone */
     FAULT_FULL, /* no space is left: writes alone fail */
     FAULT_TORN, /* the device refuses in the middle of a write: half of it is there */
 };

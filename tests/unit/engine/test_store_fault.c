@@ -112,6 +112,13 @@ static void survives_every_refused_operation(void **state)
     check_every_failure(FAULT_IO);
 }
 
+/* What is written behind the commits goes on after a commit that was refused. */
+static void survives_every_operation_refused_once(void **state)
+{
+    (void)state;
+    check_every_failure(FAULT_ONCE);
+}
+
 static void survives_a_full_disk_at_every_write(void **state)
 {
     (void)state;
@@ -251,6 +258,7 @@ int main(void)
     fault_vfs_install();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(survives_every_refused_operation),
+        cmocka_unit_test(survives_every_operation_refused_once),
         cmocka_unit_test(survives_a_full_disk_at_every_write),
         cmocka_unit_test(survives_every_torn_write),
         cmocka_unit_test(says_that_the_disk_is_full),
