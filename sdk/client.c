@@ -29,10 +29,11 @@ int argosy_client_connect(const struct argosy_connection_options *options,
         code = connection_open(&config, &client->connection, inner);
     }
     if (code == 0) {
-        code = connection_wait_session(client->connection, CONNECT_TIMEOUT_MS, inner);
-        if (code == ERR_TIMEOUT)
-            code = argosy_error_set(err, ARGOSY_ERR_UNAVAILABLE, "no engine answers at %s",
-                                    client->options.address);
+        struct error reason = {0};
+        code = connection_wait_session(client->connection, CONNECT_TIMEOUT_MS, &reason);
+        if (code < 0)
+            code =
+                error_set(inner, code == ERR_TIMEOUT ? ERR_UNAVAILABLE : code, "%s", reason.text);
     }
     if (code < 0) {
         argosy_client_close(client);

@@ -37,9 +37,4 @@ static inline void state_move(struct state_machine *machine, uint32_t next)
     machine->state = next;
 }
 
-static inline const char *state_name(const struct state_machine *machine)
-{
-    return machine->rows[machine->state].name;
-}
-
 #endif

@@ -24,6 +24,9 @@
 #define TURN_INTERVAL_NS (NS_PER_S / 4)
 /* An idle loop turns this often, to prove that it lives. */
 #define IDLE_TURN_NS NS_PER_S
+/* Without an engine: said after the first, then again after each of the second. */
+#define PATIENCE_NS  (3 * NS_PER_S)
+#define COMPLAINT_NS (60 * NS_PER_S)
 /* After the grace: how long receipts of what was handed back are waited for. */
 #define RELEASE_WAIT_NS (2 * NS_PER_S)
 
@@ -290,6 +293,7 @@ static void on_session(void *context, const Api__HelloResponse *hello, bool engi
 {
     struct argosy_worker *worker = context;
     (void)engine_changed; /* polls are issued anew in either case */
+    worker->has_session = true;
     activity_host_lose(&worker->host, hello->n_lost_task_tokens, hello->lost_task_tokens);
     if (worker->machine.state != WORKER_SERVING)
         return;
@@ -302,8 +306,21 @@ static void on_session(void *context, const Api__HelloResponse *hello, bool engi
 static void on_session_lost(void *context, const char *reason)
 {
     struct argosy_worker *worker = context;
+    worker->has_session = false;
+    worker->complaint_ns = clock_monotonic_ns() + PATIENCE_NS;
     if (worker->machine.state == WORKER_SERVING)
         worker_log(worker, "lost the engine: %s", reason);
+}
+
+/* A wrong address or key looks like an engine that is away: only the reason tells. */
+static void complain(struct argosy_worker *worker, uint64_t now_ns)
+{
+    struct error reason = {0};
+    if (worker->has_session || now_ns < worker->complaint_ns)
+        return;
+    worker->complaint_ns = now_ns + COMPLAINT_NS;
+    if (connection_wait_session(worker->connection, 0, &reason) < 0)
+        worker_log(worker, "waiting for the engine: %s", reason.text);
 }
 
 /* ---- stopping ---- */
@@ -448,6 +465,7 @@ static int loop(struct argosy_worker *worker, struct error *err)
         drain_turn(worker, now_ns);
         if (worker->machine.state == WORKER_STOPPED)
             return 0;
+        complain(worker, now_ns);
         uint64_t heartbeat_ns = activity_host_turn(&worker->host, now_ns);
         uint64_t poll_ns = UINT64_MAX;
         if (worker->machine.state == WORKER_SERVING)
@@ -483,6 +501,7 @@ int argosy_worker_run(struct argosy_worker *worker, struct argosy_error *err)
     if (code < 0)
         return code;
     worker->host.connection = worker->connection;
+    worker->complaint_ns = clock_monotonic_ns() + PATIENCE_NS;
     state_move(&worker->machine, WORKER_SERVING);
     code = loop(worker, inner);
     if (worker->machine.state != WORKER_STOPPED)

@@ -72,7 +72,9 @@ struct argosy_worker {
     uint64_t deadline_ns; /* draining: end of the grace; releasing: end of waiting for receipts */
     uint64_t turn_ns;     /* when on_turn was last called */
     bool was_ready;
-    struct error fatal; /* code != 0: serving has no sense any more */
+    bool has_session;
+    uint64_t complaint_ns; /* without a session: when to say so */
+    struct error fatal;    /* code != 0: serving has no sense any more */
 
     /* any thread, signal handlers */
     int wake_fd;  /* eventfd */

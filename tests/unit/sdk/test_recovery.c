@@ -120,6 +120,34 @@ static void test_engine_restarts(void **state)
     fixture_worker_stop(&worker, 5000);
 }
 
+static int until_canceled(struct argosy_activity *activity, void *user_data,
+                          struct argosy_payload *ret_result, struct argosy_error *err)
+{
+    (void)user_data, (void)ret_result, (void)err;
+    gate_pass(&gate);
+    while (!argosy_activity_is_canceled(activity))
+        sched_yield();
+    gate_pass(&gate);
+    return 0;
+}
+
+/* The next engine has never heard of the task: the activity is told to give up. */
+static void test_lost_tasks_are_canceled(void **state)
+{
+    (void)state;
+    argosy_registry_add_workflow(registry, "CallKeep", call_keep, NULL, NULL);
+    argosy_registry_add_activity(registry, "keep", until_canceled, NULL, NULL);
+    struct fixture_worker worker;
+    serve(&worker, 1, 0);
+    start("lost", "CallKeep", "null");
+    gate_wait(&gate, 1);
+    engine_fixture_pause(&engine);
+    engine.store[0] = '\0';
+    engine_fixture_resume(&engine);
+    gate_wait(&gate, 2);
+    fixture_worker_stop(&worker, 5000);
+}
+
 /* ---- long histories of dropped runs ---- */
 
 static int echo(struct argosy_activity *activity, void *user_data,
@@ -326,11 +354,9 @@ static void test_result_over_the_limit(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(engine_restarts),
-        TEST(dropped_runs_are_rebuilt),
-        TEST(nondeterminism_waits_for_fixed_code),
-        TEST(retries_resume),
-        TEST(result_over_the_limit),
+        TEST(engine_restarts),          TEST(lost_tasks_are_canceled),
+        TEST(dropped_runs_are_rebuilt), TEST(nondeterminism_waits_for_fixed_code),
+        TEST(retries_resume),           TEST(result_over_the_limit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
