@@ -37,8 +37,7 @@
     X(BF16, 2)                                                                                     \
     X(I64, 8)                                                                                      \
     X(I32, 4)                                                                                      \
-    X(I16, 2) X(I8, 1) X(U8, 1) X(BOOL, 1) X(F8_E4M3, 1) X(F8_E5M2, 1) X(U16, 2) X(U32, 4)         \
-        X(U64, 8)
+    X(I16, 2) X(I8, 1) X(U8, 1) X(BOOL, 1) X(F8_E4M3, 1) X(F8_E5M2, 1) X(U16, 2) X(U32, 4) X(U64, 8)
 
 enum tensor_dtype {
 #define TENSOR_DTYPE_ENUM(name, size) TENSOR_##name,
