@@ -63,6 +63,7 @@ __device__ void tile_attend(const struct attention_shared<WIDTH> *shared, const 
     for (uint32_t part = 0; part < ATTENTION_KEYS / WARP; part++) {
         uint32_t key = part * WARP + lane;
         float dot = 0;
+#pragma unroll 8
         for (uint32_t c = 0; c < WIDTH; c++)
             dot += query[c] * shared->keys[key][c];
         p[part] = key < count ? dot * scale : -INFINITY;
@@ -82,6 +83,7 @@ __device__ void tile_attend(const struct attention_shared<WIDTH> *shared, const 
         state->out[c] *= correction;
 #pragma unroll
     for (uint32_t part = 0; part < ATTENTION_KEYS / WARP; part++)
+#pragma unroll 4
         for (uint32_t j = 0; j < WARP; j++) {
             float weight = __shfl_sync(WARP_MASK, p[part], j);
             for (uint32_t c = 0; c < WIDTH / WARP; c++)
