@@ -241,7 +241,7 @@ static int workflow_list(const struct invocation *invocation, struct error *err)
     json_t *runs = json_array();
     code = runs_fetch(&session, parsed_text(&invocation->parsed, "query"), limit, runs, err);
     if (code == 0 && invocation->json) {
-        code = output_json(runs, err);
+        code = output_json(json_pack("{s:o}", "executions", runs), err);
     } else {
         if (code == 0)
             code = runs_print(runs, err);

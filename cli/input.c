@@ -45,7 +45,7 @@ int input_read_file(const char *path, size_t limit, struct buffer *out, struct e
             break;
         out->size += (size_t)got;
         if (out->size - start > limit) {
-            code = error_set(err, ERR_INVALID, "%s is over %zu bytes",
+            code = error_set(err, ERR_INVALID, "%s is over the limit of %zu bytes",
                              is_stdin ? "standard input" : path, limit);
             break;
         }
@@ -88,7 +88,7 @@ static int input_add(struct inputs *inputs, const struct option_value *given, st
         if (document->failed)
             return error_set(err, ERR_MEMORY, "out of memory");
         if (document->size > LIMIT_PAYLOAD_SIZE)
-            return error_set(err, ERR_INVALID, "%s is over %zu bytes", source,
+            return error_set(err, ERR_INVALID, "%s is over the limit of %zu bytes", source,
                              (size_t)LIMIT_PAYLOAD_SIZE);
     }
     return input_check_json(source, buffer_text(document), document->size, err);

@@ -120,7 +120,7 @@ list_commands() {
   run -66 argosy workflow start --type X --input-file missing.json
   head -c 2200000 /dev/zero | tr '\0' ' ' >big.json
   run -65 argosy workflow start --type X --input-file big.json
-  [[ "$output" == *"over 2097152 bytes"* ]]
+  [[ "$output" == *"over the limit of 2097152 bytes"* ]]
 }
 
 @test "errors are JSON on standard error when JSON is asked for" {

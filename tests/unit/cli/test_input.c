@@ -90,7 +90,7 @@ static void bounds_and_missing_files_are_errors(void **state)
     char *path = file_with(big, size);
     const char *over[] = {"--input-file", path};
     assert_int_equal(read_inputs(over, 2, &inputs, &err), ERR_INVALID);
-    assert_non_null(strstr(err.text, " is over 2097152 bytes"));
+    assert_non_null(strstr(err.text, " is over the limit of 2097152 bytes"));
     assert_int_equal(truncate(path, LIMIT_PAYLOAD_SIZE), 0);
     assert_int_equal(read_inputs(over, 2, &inputs, &err), 0);
     inputs_fini(&inputs);
