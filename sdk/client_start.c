@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "common/clock.h"
+#include "common/limits.h"
 #include "common/uuid.h"
 #include "sdk/client.h"
 #include "sdk/duration.h"
@@ -49,6 +50,11 @@ static int check_start(const struct argosy_start_options *options, struct error 
     if (options->execution_timeout_ms < 0 || options->run_timeout_ms < 0 ||
         options->task_timeout_ms < 0)
         return error_set(err, ERR_INVALID, "a timeout is negative");
+    for (size_t i = 0; i < options->input.count; i++) {
+        if (options->input.items[i].size > LIMIT_PAYLOAD_SIZE)
+            return error_set(err, ERR_INVALID, "an input of %zu bytes is over the limit of %zu",
+                             options->input.items[i].size, LIMIT_PAYLOAD_SIZE);
+    }
     return 0;
 }
 

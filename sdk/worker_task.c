@@ -175,21 +175,40 @@ static bool fit_to_task(struct worker_task *task)
     return true;
 }
 
+/* An answer over the size of a message: the history says why the run stands still. */
+static int report_too_large(struct worker_task *task, const struct error *reason, struct error *err)
+{
+    struct argosy_worker *worker = task->worker;
+    Api__Failure failure = API__FAILURE__INIT;
+    failure.message = reason->text;
+    Api__RespondWorkflowTaskFailedRequest message = API__RESPOND_WORKFLOW_TASK_FAILED_REQUEST__INIT;
+    message.has_task_token = 1;
+    message.task_token = task->token;
+    message.has_cause = 1;
+    message.cause = WORKFLOW_TASK_FAILED_CAUSE_GRPC_MESSAGE_TOO_LARGE;
+    message.failure = &failure;
+    message.identity = worker->options.identity;
+    message.namespace_ = worker->options.name_space;
+    struct workflow_answer answer = {.method = METHOD_RESPOND_WORKFLOW_TASK_FAILED,
+                                     .request = &message.base};
+    return submit(task, &answer, on_answered, ANSWER_TIMEOUT_MS, err);
+}
+
 /* Takes answer: sends it and destroys task unless a receipt will. */
 static void send_answer(struct worker_task *task, struct workflow_answer *answer)
 {
     struct argosy_worker *worker = task->worker;
-    struct error err = {0};
-    if (answer->failure.code < 0)
-        worker_log(worker, "a workflow task of run %s failed: %s", task->run_id,
-                   answer->failure.text);
-    if (answer->method == 0 || submit(task, answer, on_answered, ANSWER_TIMEOUT_MS, &err) < 0) {
+    struct error reason = answer->failure;
+    int code = answer->method == 0 ? reason.code
+                                   : submit(task, answer, on_answered, ANSWER_TIMEOUT_MS, &reason);
+    if (reason.code < 0)
+        worker_log(worker, "a workflow task of run %s failed: %s", task->run_id, reason.text);
+    if (code < 0)
         run_cache_drop(&worker->runner.cache, task->run_id);
-        if (err.code < 0)
-            worker_log(worker, "cannot answer a workflow task of run %s: %s", task->run_id,
-                       err.text);
+    if (code == ERR_LIMIT && answer->method == METHOD_RESPOND_WORKFLOW_TASK_COMPLETED)
+        code = report_too_large(task, &reason, NULL);
+    if (code < 0)
         task_destroy(task);
-    }
     workflow_answer_fini(answer);
 }
 

@@ -222,20 +222,22 @@ static int waits(struct argosy_workflow *workflow, void *user_data,
     return code < 0 ? code : argosy_signal_receive(workflow, "go", -1, ret_result, err);
 }
 
-/* Waits until the run's history holds text. */
+/* Asks for the run's history until it holds text (the test's timeout ends a wait in vain). */
 static const char *history_with(const char *id, const char *text)
 {
-    struct argosy_error err = {0};
-    const char *history = "";
-    for (int i = 0; i < 200000 && strstr(history, text) == NULL; i++) {
+    for (;;) {
+        struct argosy_error err = {0};
         struct argosy_arena *scratch = argosy_arena_create();
+        const char *history;
         if (argosy_client_history(client, id, NULL, scratch, &history, &err) < 0)
             fail_msg("%s", err.text);
-        history = argosy_arena_printf(arena, "%s", history);
+        const char *kept =
+            strstr(history, text) == NULL ? NULL : argosy_arena_printf(arena, "%s", history);
         argosy_arena_destroy(scratch);
+        if (kept != NULL)
+            return kept;
         sched_yield();
     }
-    return history;
 }
 
 static void test_nondeterminism_waits_for_fixed_code(void **state)
@@ -349,6 +351,38 @@ static void test_result_over_the_limit(void **state)
     fixture_worker_stop(&worker, 5000);
 }
 
+/* Three inputs of 2 MiB do not fit one answer. */
+static int call_three_huge(struct argosy_workflow *workflow, void *user_data,
+                           struct argosy_payload *ret_result, struct argosy_error *err)
+{
+    (void)user_data, (void)ret_result;
+    size_t size = 2 * 1024 * 1024;
+    char *bytes = argosy_workflow_alloc(workflow, size);
+    memset(bytes, 'x', size);
+    struct argosy_future *futures[3];
+    for (int i = 0; i < 3; i++)
+        futures[i] = argosy_activity_start(
+            workflow, &(struct argosy_activity_options){
+                          .type = "echo",
+                          .input = ARGOSY_PAYLOADS(argosy_payload_binary(bytes, size)),
+                          .start_to_close_timeout_ms = 20000});
+    return argosy_await_all(futures, 3, err);
+}
+
+static void test_answer_over_the_limit(void **state)
+{
+    (void)state;
+    argosy_registry_add_workflow(registry, "CallThreeHuge", call_three_huge, NULL, NULL);
+    argosy_registry_add_activity(registry, "echo", echo, NULL, NULL);
+    struct fixture_worker worker;
+    serve(&worker, 1, 0);
+    start("three-huge", "CallThreeHuge", "null");
+    const char *history = history_with("three-huge", "GRPC_MESSAGE_TOO_LARGE");
+    assert_non_null(strstr(history, "GRPC_MESSAGE_TOO_LARGE"));
+    assert_int_equal(argosy_client_terminate(client, "three-huge", NULL, NULL, NULL), 0);
+    fixture_worker_stop(&worker, 5000);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
 
 int main(void)
@@ -357,6 +391,7 @@ int main(void)
         TEST(engine_restarts),          TEST(lost_tasks_are_canceled),
         TEST(dropped_runs_are_rebuilt), TEST(nondeterminism_waits_for_fixed_code),
         TEST(retries_resume),           TEST(result_over_the_limit),
+        TEST(answer_over_the_limit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -229,6 +229,11 @@ static void test_id_in_use(void **state)
     options.workflow_id = "";
     assert_int_equal(argosy_client_start(client, &options, other, &err), ARGOSY_ERR_INVALID);
     assert_string_equal(err.text, "a workflow needs an id");
+    size_t size = 2 * 1024 * 1024 + 1;
+    options.workflow_id = "huge";
+    options.input = ARGOSY_PAYLOADS(argosy_payload_binary(argosy_arena_alloc(arena, size), size));
+    assert_int_equal(argosy_client_start(client, &options, other, &err), ARGOSY_ERR_INVALID);
+    assert_string_equal(err.text, "an input of 2097153 bytes is over the limit of 2097152");
     assert_int_equal(argosy_client_result(client, "none", NULL, 1000, arena, NULL, &err),
                      ARGOSY_ERR_NOT_FOUND);
     assert_int_equal(argosy_client_terminate(client, "one", NULL, "enough", &err), 0);
@@ -423,7 +428,7 @@ static int wait_canceled(struct argosy_workflow *workflow, void *user_data,
         workflow,
         &(struct argosy_activity_options){.type = "until_canceled",
                                           .start_to_close_timeout_ms = 20000,
-                                          .heartbeat_timeout_ms = 100,
+                                          .heartbeat_timeout_ms = 1500,
                                           .cancellation_type = ARGOSY_CANCEL_WAIT},
         ret_result, err);
 }
