@@ -120,11 +120,8 @@ void core_check(const struct core *core)
         HASH_FIND(hh_workflow, core->workflows, run->workflow_id, strlen(run->workflow_id), newest);
         ASSERT(!run_is_open(run) || newest == run); /* one open run per workflow id */
     }
-    for (const struct pending *pending = core->pendings; pending != NULL;
-         pending = pending->hh.next) {
-        if (pending->query != NULL)
-            tally_task(tallies, count, &pending->query->task);
-    }
+    for (const struct query *query = core->queries; query != NULL; query = query->hh.next)
+        tally_task(tallies, count, &query->task);
     for (i = 0; i < count; i++) {
         struct task_queue_stats stats;
         task_queue_stats_get(tallies[i].queue->tasks, core->now_us, &stats);

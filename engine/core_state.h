@@ -92,6 +92,7 @@ struct core {
     struct queue *queues;
     struct session *sessions;
     struct pending *pendings;
+    struct query *queries; /* by id */
     struct timer_queue timers;
     struct deadline reclaim; /* armed while recovered attempts wait for their sessions */
     int64_t next_run_key;

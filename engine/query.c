@@ -27,6 +27,7 @@ void query_forget(struct core *core, struct query *query)
     queue_remove(core, &query->task);
     timer_queue_cancel(&core->timers, &query->deadline);
     DL_DELETE(query->run->queries, query);
+    HASH_DEL(core->queries, query);
     query->pending->query = NULL;
     arena_fini(&query->arena);
     free(query);
@@ -105,9 +106,8 @@ void query_due(struct core *core, struct query *query)
 
 void query_unstick(struct core *core, struct queue *queue)
 {
-    for (struct pending *pending = core->pendings; pending != NULL; pending = pending->hh.next) {
-        struct query *query = pending->query;
-        if (query != NULL && query->task.queue == queue && query->state == QUERY_QUEUED) {
+    for (struct query *query = core->queries; query != NULL; query = query->hh.next) {
+        if (query->task.queue == queue && query->state == QUERY_QUEUED) {
             queue_remove(core, &query->task);
             offer(core, query, false);
         }
@@ -213,13 +213,13 @@ static struct query *find_task(struct core *core, ProtobufCBinaryData data)
     struct task_token token;
     if (task_token_decode(data, &token, NULL) < 0 || token.kind != TASK_QUERY)
         return NULL;
-    for (struct pending *pending = core->pendings; pending != NULL; pending = pending->hh.next) {
-        struct query *query = pending->query;
-        if (query != NULL && query->id == (uint64_t)token.id && query->state == QUERY_HELD &&
-            query->dispatch == token.dispatch && strcmp(query->run->run_id, token.run_id) == 0)
-            return query;
-    }
-    return NULL;
+    struct query *query;
+    uint64_t id = (uint64_t)token.id;
+    HASH_FIND(hh, core->queries, &id, sizeof id, query);
+    bool is_current = query != NULL && query->state == QUERY_HELD &&
+                      query->dispatch == token.dispatch &&
+                      strcmp(query->run->run_id, token.run_id) == 0;
+    return is_current ? query : NULL;
 }
 
 enum core_result handle_query_completed(struct core *core, const struct core_request *request,
@@ -293,6 +293,7 @@ static void ask(struct core *core, const struct core_request *request, struct ru
         (struct deadline){.kind = DEADLINE_QUERY, .major = INT64_MAX, .minor = core->next_minor++};
     pending->query = query;
     DL_APPEND(run->queries, query);
+    HASH_ADD(hh, core->queries, id, sizeof query->id, query);
     query_settle(core, run);
 }
 

@@ -27,8 +27,9 @@ struct query {
     const Api__WorkflowQuery *question;
     int32_t dispatch;
     struct task task;
-    struct deadline deadline; /* on the sticky queue */
-    struct query *prev, *next;
+    struct deadline deadline;  /* on the sticky queue */
+    struct query *prev, *next; /* of the run */
+    UT_hash_handle hh;         /* by id */
 };
 
 /* Adds the run's waiting queries to a workflow task that is handed out. */

@@ -89,9 +89,11 @@ bool queue_is_alive(const struct core *core, const struct queue *queue)
 {
     if (queue == NULL)
         return false;
+    if (queue->polled_us + ALIVE_US > core->now_us)
+        return true;
     struct task_queue_stats stats;
     task_queue_stats_get(queue->tasks, core->now_us, &stats);
-    return stats.polls > 0 || queue->polled_us + ALIVE_US > core->now_us;
+    return stats.polls > 0;
 }
 
 static void hand_out(struct core *core, struct queue *queue, const struct task_queue_match *match)

@@ -167,7 +167,7 @@ const Api__HistoryEvent *run_fired_timer_find(const struct run *run, const char 
     for (size_t i = 0; i < run->buffered.count; i++) {
         const Api__HistoryEvent *event = run->buffered.entries[i].event;
         if (event->event_type == EVENT_TYPE_TIMER_FIRED &&
-            strcmp(event->timer_fired_event_attributes->timer_id, timer_id) == 0)
+            strcmp(text_or_empty(event->timer_fired_event_attributes->timer_id), timer_id) == 0)
             return event;
     }
     return NULL;
