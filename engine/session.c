@@ -151,29 +151,52 @@ static void text_set(char **slot, const char *text)
     ASSERT(*slot != NULL);
 }
 
-/* The task a token names, if its attempt is under way and this session may have it: nobody holds
- * it, or the session before of the same process does. */
+/* The started task that a token names, and the queue that it belongs to; NULL when it is not under
+ * way. Queries are not claimed: they are asked again. */
+static struct task *find_started(struct core *core, const struct task_token *token,
+                                 struct queue **ret_queue)
+{
+    const Api__WorkflowExecution execution = {.run_id = token->run_id};
+    struct run *run = core_run_find(core, &execution);
+    if (run == NULL || !run_is_open(run))
+        return NULL;
+    if (token->kind == TASK_WORKFLOW) {
+        struct workflow_task *task = &run->workflow_task;
+        if (task->state != WORKFLOW_TASK_STARTED || task->started_event_id != token->id ||
+            task->attempt != token->attempt)
+            return NULL;
+        *ret_queue = task->sticky && run->sticky_queue != NULL
+                         ? queue_get(core, QUEUE_STICKY, run->sticky_queue)
+                         : queue_get(core, QUEUE_WORKFLOW, run->task_queue);
+        return &task->task;
+    }
+    struct activity *activity =
+        token->kind == TASK_ACTIVITY ? run_activity_get(run, token->id) : NULL;
+    if (activity == NULL || !activity_is_started(activity) || activity->attempt != token->attempt ||
+        activity->dispatch != token->dispatch)
+        return NULL;
+    *ret_queue = queue_get(core, QUEUE_ACTIVITY, activity->attributes->task_queue->name);
+    return &activity->task;
+}
+
+/* Gives the task a token names to this session, if it may have it: nobody holds it, or the session
+ * before of the same process does. */
 static bool claim(struct core *core, ProtobufCBinaryData data, uint64_t session,
                   uint64_t predecessor)
 {
     struct task_token token;
-    if (task_token_decode(data, &token, NULL) < 0 || token.kind != TASK_ACTIVITY)
-        return false; /* workflow code has no side effects: its tasks are simply done again */
-    const Api__WorkflowExecution execution = {.run_id = token.run_id};
-    struct run *run = core_run_find(core, &execution);
-    struct activity *activity =
-        run != NULL && run_is_open(run) ? run_activity_get(run, token.id) : NULL;
-    if (activity == NULL || !activity_is_started(activity) || activity->attempt != token.attempt ||
-        activity->dispatch != token.dispatch)
+    struct queue *queue;
+    if (task_token_decode(data, &token, NULL) < 0)
         return false;
-    uint64_t holder = activity->task.session;
-    if (holder == session)
+    struct task *task = find_started(core, &token, &queue);
+    if (task == NULL)
+        return false;
+    if (task->session == session)
         return true;
-    if (holder != 0 && holder != predecessor)
+    if (task->session != 0 && task->session != predecessor)
         return false;
-    struct queue *queue = queue_get(core, QUEUE_ACTIVITY, activity->attributes->task_queue->name);
-    queue_remove(core, &activity->task);
-    queue_hold(core, queue, &activity->task, session);
+    queue_remove(core, task);
+    queue_hold(core, queue, task, session);
     return true;
 }
 
@@ -251,8 +274,9 @@ enum core_result handle_worker_lost(struct core *core, const struct core_request
     response->has_tasks_lost = true;
     for (struct session *session = core->sessions, *next; session != NULL; session = next) {
         next = session->hh.next;
-        if (session->id == request->session || session->pid != body->pid ||
-            strcmp(text_or_empty(session->node), node) != 0)
+        bool is_it = session->node != NULL && strcmp(session->node, node) == 0 &&
+                     session->pid == body->pid && session->id != request->session;
+        if (!is_it)
             continue;
         if (*instance_id != '\0' && strcmp(text_or_empty(session->instance_id), instance_id) != 0)
             continue;

@@ -504,6 +504,27 @@ static void test_restart(void **state)
     assert_int_equal(task->history->events[9]->event_type, EVENT_TYPE_TIMER_FIRED);
 }
 
+/* After a restart a worker claims the task it works on, and is not disturbed. */
+static void test_claim(void **state)
+{
+    struct fixture *f = *state;
+    script_start(f, "mine");
+    workflow_task_message *task = script_workflow_task(f, 2, script_poll_workflow(f, 2, 1));
+    fixture_restart(f);
+    Api__HelloRequest hello = API__HELLO_REQUEST__INIT;
+    hello.n_held_task_tokens = 1;
+    hello.held_task_tokens = &task->task_token;
+    Api__HelloResponse *response = fixture_ok(f, 3, METHOD_HELLO, &hello);
+    assert_int_equal(response->n_lost_task_tokens, 0);
+    uint64_t poll = script_poll_workflow(f, 3, 1);
+    script_start(f, "other");
+    script_no_task(f, 3, poll); /* the claimed task has its slot */
+    script_respond(f, 3, task, script_complete(f, "r"));
+    assert_string_equal(script_workflow_task(f, 3, poll)->workflow_execution->workflow_id, "other");
+    response = fixture_ok(f, 3, METHOD_HELLO, &hello);
+    assert_int_equal(response->n_lost_task_tokens, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -525,6 +546,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_start_delay, setup, teardown),
         cmocka_unit_test_setup_teardown(test_stale_completion, setup, teardown),
         cmocka_unit_test_setup_teardown(test_restart, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_claim, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
