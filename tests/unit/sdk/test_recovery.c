@@ -231,11 +231,11 @@ static const char *history_with(const char *id, const char *text)
         const char *history;
         if (argosy_client_history(client, id, NULL, scratch, &history, &err) < 0)
             fail_msg("%s", err.text);
-        const char *kept =
+        const char *copy =
             strstr(history, text) == NULL ? NULL : argosy_arena_printf(arena, "%s", history);
         argosy_arena_destroy(scratch);
-        if (kept != NULL)
-            return kept;
+        if (copy != NULL)
+            return copy;
         sched_yield();
     }
 }
