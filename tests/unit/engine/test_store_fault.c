@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "engine/store_index.h"
 #include "tests/unit/engine/fault_vfs.h"
 
 #define SIZE   ((size_t)3000) /* three records to a page, so that commits touch several */
@@ -253,6 +254,71 @@ static void keeps_what_a_killed_process_acknowledged(void **state)
     fixture_close(&fixture);
 }
 
+/* Batches of runs that stay open, until killed: enough that the index is flushed in between. */
+#define OPEN_BATCH 64
+
+static void open_runs_for_ever(const char *path, int ledger)
+{
+    struct store *store;
+    int64_t key;
+    if (store_open(path, &store, NULL) != 0 || store_next_run_key(store, &key, NULL) != 0)
+        _exit(1);
+    for (;;) {
+        struct arena arena;
+        struct store_write writes[OPEN_BATCH];
+        arena_init(&arena, ARENA_NO_LIMIT);
+        for (int i = 0; i < OPEN_BATCH; i++)
+            writes[i] = write_open(&arena, key++, "open", 20);
+        if (store_commit(store, writes, OPEN_BATCH, NULL) != 0 ||
+            write(ledger, &key, sizeof key) != (ssize_t)sizeof key)
+            _exit(1);
+        arena_fini(&arena);
+    }
+}
+
+static int count_open(void *arg, const struct store_run *run, const struct store_blob *records,
+                      size_t record_count, struct error *err)
+{
+    int64_t *count = arg;
+    (void)err;
+    assert_int_equal(run->run_key, ++*count);
+    assert_int_equal(record_count, 1);
+    assert_true(blob_is(&records[0], run->run_key, 1, 20));
+    return 0;
+}
+
+/* Recovery finds every open run, whatever part of them the index file had when the process died. */
+static void recovers_every_open_run_around_a_flush(void **state)
+{
+    (void)state;
+    struct store_fixture fixture;
+    fixture_open(&fixture, false);
+    for (int64_t flushes = 1; flushes <= 3; flushes++) {
+        int ledger[2];
+        assert_int_equal(pipe2(ledger, O_CLOEXEC), 0);
+        store_close(fixture.store);
+        fixture.store = NULL;
+        pid_t child = fork();
+        assert_true(child >= 0);
+        if (child == 0)
+            open_runs_for_ever(fixture.path, ledger[1]);
+        close(ledger[1]);
+        int64_t next = 0, acknowledged = 0, count = 0;
+        while (next < flushes * STORE_INDEX_FLUSH_RUNS + 100)
+            assert_int_equal(read(ledger[0], &next, sizeof next), sizeof next);
+        kill(child, SIGKILL);
+        while (read(ledger[0], &next, sizeof next) == (ssize_t)sizeof next)
+            continue;
+        acknowledged = next - 1;
+        close(ledger[0]);
+        assert_int_equal(waitpid(child, NULL, 0), child);
+        fixture_reopen(&fixture);
+        assert_int_equal(store_scan_open(fixture.store, count_open, &count, NULL), 0);
+        assert_true(count == acknowledged || count == acknowledged + OPEN_BATCH);
+    }
+    fixture_close(&fixture);
+}
+
 int main(void)
 {
     fault_vfs_install();
@@ -263,6 +329,7 @@ int main(void)
         cmocka_unit_test(survives_every_torn_write),
         cmocka_unit_test(says_that_the_disk_is_full),
         cmocka_unit_test(opens_with_a_log_cut_anywhere),
+        cmocka_unit_test(recovers_every_open_run_around_a_flush),
         cmocka_unit_test(keeps_what_a_killed_process_acknowledged),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
