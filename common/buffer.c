@@ -26,7 +26,7 @@ uint8_t *buffer_reserve(struct buffer *buffer, size_t more)
 {
     if (buffer->failed)
         return NULL;
-    if (more > buffer->capacity - buffer->size) {
+    if (buffer->data == NULL || more > buffer->capacity - buffer->size) {
         size_t capacity = buffer->capacity != 0 ? buffer->capacity : CAPACITY_MIN;
         while (capacity - buffer->size < more) {
             if (capacity > SIZE_MAX / 2) {
@@ -48,8 +48,11 @@ uint8_t *buffer_reserve(struct buffer *buffer, size_t more)
 
 void buffer_append(struct buffer *buffer, const void *data, size_t size)
 {
+    /* Nothing from nowhere to nowhere: pointers may be NULL. */
+    if (size == 0)
+        return;
     uint8_t *room = buffer_reserve(buffer, size);
-    if (room != NULL && size > 0) {
+    if (room != NULL) {
         memcpy(room, data, size);
         buffer->size += size;
     }
