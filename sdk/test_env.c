@@ -34,6 +34,9 @@
 #define CHILD_LIFELINE_FD 4
 #define DESCRIPTOR_MIN    10
 
+#define TEXT(token)         #token
+#define NUMBER_TEXT(number) TEXT(number)
+
 struct argosy_test_env {
     char folder[64];
     char endpoint[128];
@@ -123,7 +126,7 @@ static int make_pipe(int fds[2], struct error *err)
 /* The environment without a supervisor's variables and with the lifeline's. The caller frees it. */
 static char **make_environment(void)
 {
-    static char lifeline[] = CHILD_ENV_LIFELINE_FD "=4";
+    static char lifeline[] = CHILD_ENV_LIFELINE_FD "=" NUMBER_TEXT(CHILD_LIFELINE_FD);
     static const char *const dropped[] = {CHILD_ENV_SUPERVISOR_PID "=", CHILD_ENV_READY_FD "=",
                                           CHILD_ENV_PROGRESS_FD "=", CHILD_ENV_LIFELINE_FD "=",
                                           CHILD_ENV_INSTANCE_ID "="};
@@ -147,8 +150,16 @@ static char **make_environment(void)
 static int spawn(const char *program, const char *endpoint, int ready_fd, int lifeline_fd,
                  pid_t *ret_pid, struct error *err)
 {
-    char *arguments[] = {(char *)program, "--store", "memory",      "--listen", (char *)endpoint,
-                         "--ready-fd",    "3",       "--log-level", "error",    NULL};
+    char *arguments[] = {(char *)program,
+                         "--store",
+                         "memory",
+                         "--listen",
+                         (char *)endpoint,
+                         "--ready-fd",
+                         NUMBER_TEXT(CHILD_READY_FD),
+                         "--log-level",
+                         "error",
+                         NULL};
     char **environment = make_environment();
     if (environment == NULL)
         return error_set(err, ERR_MEMORY, "out of memory");
