@@ -11,6 +11,8 @@
 #include "common/buffer.h"
 #include "common/clock.h"
 #include "common/hash.h"
+#include "common/limits.h"
+#include "common/log.h"
 #include "worker_gpu/batcher.h"
 #include "worker_gpu/embed_task.h"
 #include "worker_gpu/infer_task.h"
@@ -253,6 +255,15 @@ static void on_device_failed(void *arg, const struct error *err)
 
 /* ---- read: on a pool thread ---- */
 
+static void log_resumed(const struct gpu_task *task)
+{
+    const struct argosy_activity_info *info = argosy_activity_info(task->activity);
+    char workflow_id[2 * LIMIT_ID_LENGTH];
+    log_info("activity.resumed", "type=%s workflow_id=%s attempt=%d loss=%d texts_done=%u texts=%u",
+             info->activity_type, log_quote(info->workflow_id, workflow_id, sizeof workflow_id),
+             (int)info->attempt, (int)info->loss_count, task->embed.done, task->embed.texts);
+}
+
 static int read_embed(struct gpu_task *task, const struct argosy_payload *input)
 {
     const struct gpu_activities_options *options = &task->activities->options;
@@ -262,6 +273,8 @@ static int read_embed(struct gpu_task *task, const struct argosy_payload *input)
     const struct argosy_payload *details = argosy_activity_last_heartbeat(task->activity);
     if (details->encoding != NULL && strcmp(details->encoding, ARGOSY_ENCODING_JSON) == 0)
         embed_task_resume(&task->embed, details->data, details->size, options->model_name);
+    if (task->embed.done > 0)
+        log_resumed(task);
     task->batch_job.ids = task->embed.ids;
     task->batch_job.cu_seqlens = task->embed.cu_seqlens;
     task->batch_job.texts = task->embed.texts;
