@@ -180,7 +180,8 @@ struct embedding_weight;
 /* y = x Wᵀ + b. weight: [out, in] row-major fp32, as checkpoints store it; bias: [out], or NULL for
  * none. The device packs and rounds it as it likes, so the host arrays are free afterwards. For a
  * fused QKV give the three matrices concatenated along out: [3*d, d]. 1 <= in, out <=
- * DEVICE_WIDTH_MAX. */
+ * DEVICE_WIDTH_MAX. UNSUPPORTED where cuBLASLt has no algorithm for the shape (device_error_text
+ * names it). */
 int linear_weight_create(struct device *device, const float *weight, const float *bias,
                          uint32_t out_width, uint32_t in_width, struct linear_weight **ret_weight);
 void linear_weight_destroy(struct linear_weight *weight);

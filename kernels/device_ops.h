@@ -22,7 +22,7 @@
 struct device {
     const struct device_ops *ops;
     struct device_info info;
-    char error_text[256]; /* written by the backend before it returns DEVICE_FAILED */
+    char error_text[256]; /* written by the backend; what device_error_text gives */
 };
 
 struct device_stream {

@@ -70,16 +70,22 @@ static struct cuda_device *cuda_device(struct device *device)
     return (struct cuda_device *)device;
 }
 
-static int device_fail(struct device *base, const char *what, const char *why)
+/* What device_error_text says from now on; the text of a failure stays. */
+static void device_say(struct device *base, const char *what, const char *why, bool is_failure)
 {
     struct cuda_device *device = cuda_device(base);
 
     pthread_mutex_lock(&device->lock);
-    if (!device->is_failed) {
+    if (!device->is_failed)
         snprintf(base->error_text, sizeof(base->error_text), "%s: %s", what, why);
+    if (is_failure)
         __atomic_store_n(&device->is_failed, 1, __ATOMIC_RELEASE);
-    }
     pthread_mutex_unlock(&device->lock);
+}
+
+static int device_fail(struct device *device, const char *what, const char *why)
+{
+    device_say(device, what, why, true);
     return KERNEL_DEVICE_FAILED;
 }
 
@@ -308,6 +314,7 @@ static int cuda_linear_weight_create(struct device *base, const float *weight, c
 {
     struct cuda_device *device = cuda_device(base);
     struct cuda_linear *linear = (struct cuda_linear *)calloc(1, sizeof(*linear));
+    char why[128] = "";
     int r;
 
     if (!linear)
@@ -318,8 +325,10 @@ static int cuda_linear_weight_create(struct device *base, const float *weight, c
         r = upload(base, bias, out_width, &linear->bias);
     if (r == KERNEL_OK && device->library)
         r = cublaslt_product_create(device->library, base->info.precision, linear->weight,
-                                    linear->bias, out_width, in_width, &linear->product,
-                                    base->error_text, sizeof(base->error_text));
+                                    linear->bias, out_width, in_width, &linear->product, why,
+                                    sizeof(why));
+    if (r == KERNEL_UNSUPPORTED)
+        device_say(base, "linear", why, false);
     if (r < 0) {
         cuda_linear_weight_destroy(&linear->base);
         return r;
