@@ -90,7 +90,7 @@ WORKFLOW_EXECUTION_COMPLETED" ]
 @test "list, count and task-queue describe tell what there is" {
   client workflow execute --type PrepareAndInferWorkflow --input '"one"' --id list-1
   run -0 --separate-stderr client workflow list --output json
-  jq -e '[.[].execution.workflowId] | index("list-1") != null' <<<"$output"
+  jq -e '[.executions[].execution.workflowId] | index("list-1") != null' <<<"$output"
   run -0 --separate-stderr client task-queue describe gpu-queue --output json
   [[ "$output" == *"run_inference"* ]]
 }
