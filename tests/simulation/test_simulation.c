@@ -56,7 +56,7 @@ int main(int argc, char **argv)
         run_seeds(strtoull(argv[1], NULL, 10), argc > 2 ? strtoull(argv[2], NULL, 10) : 1);
         return 0;
     }
-    run_seeds(1, 400);
+    run_seeds(1, 250);
     run_crash_points(1001);
     run_crash_points(1002);
     return 0;
