@@ -5,7 +5,7 @@
 # its folder. A new folder must be given a floor here before it can be used.
 
 # Folder and floor.
-FLOORS="common 0, kernels 0, api 1, models 1, queues 2, engine 3, sdk 3, include 3, storage 3, workflows 4,
+FLOORS="common 0, kernels 0, api 1, models 1, queues 2, engine 3, sdk 3, include 3, storage 3, worker 4, workflows 4,
   worker_cpu 5, worker_gpu 5, supervisor 5, gateway 5, cli 6, examples 7, bench 7, tests 8"
 
 setup() {
@@ -71,7 +71,7 @@ setup() {
 
 @test "every top folder has a README of at most one screen" {
   bad=0
-  for folder in common api kernels models queues engine sdk workflows worker_cpu worker_gpu supervisor \
+  for folder in common api kernels models queues engine sdk worker workflows worker_cpu worker_gpu supervisor \
     cli examples bench tests scripts; do
     if [ ! -f "$folder/README.md" ]; then echo "no $folder/README.md"; bad=1; continue; fi
     lines=$(wc -l < "$folder/README.md")

@@ -88,7 +88,7 @@ refused() {
   worker=$!
   grep -q worker.started < <(timeout 60 tail -n +1 -F --pid="$worker" log 2>/dev/null 3>&-)
   grep -q 'level=warn.*event=device.fell_back device=cpu reason=' log
-  grep -q 'event=worker.started.* device=cpu .*precision=fp32' log
+  grep -q 'event=device.opened device=cpu .*precision=fp32' log
   kill -TERM "$worker"
   wait "$worker"
 }

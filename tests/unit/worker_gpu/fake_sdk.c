@@ -32,6 +32,7 @@ struct argosy_activity *fake_activity_create(const char *type, const char *input
     struct argosy_activity *activity = calloc(1, sizeof *activity);
     ASSERT(activity != NULL);
     activity->info.activity_type = type;
+    activity->info.workflow_id = "workflow";
     activity->input = (struct argosy_payload){
         .encoding = ARGOSY_ENCODING_JSON, .data = input, .size = strlen(input)};
     return activity;
