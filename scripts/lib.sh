@@ -3,7 +3,7 @@
 # Sourced with bash -euo pipefail from the project's root.
 
 # Logs of long steps and everything fetched live here; safe to delete.
-CACHE=.cache
+CACHE=$PWD/.cache
 mkdir -p "$CACHE/log"
 
 say() { printf '%s\n' "$*"; }
@@ -16,7 +16,8 @@ step() {
   shift
   log="$CACHE/log/$(printf '%s' "$text" | tr -c 'A-Za-z0-9' '-' | cut -c1-60).log"
   printf '%s ... ' "$text"
-  if "$@" >"$log" 2>&1; then
+  # Standard input may hold the user's texts.
+  if "$@" >"$log" 2>&1 </dev/null; then
     printf 'done (%d s)\n' $((SECONDS - started))
   else
     printf 'failed\n'
@@ -82,14 +83,15 @@ build() {
   step "build $preset" cmake --build "build/$preset"
 }
 
-# fetch_model: the real model's weights, into the cache, once.
+# fetch_model ARGOSY: the real model's weights, into ARGOSY_MODEL_DIR (the cache where it is not set),
+# once.
 fetch_model() {
-  local argosy=$1 folder="$PWD/$CACHE/models"
-  export ARGOSY_MODEL_DIR=$folder
+  local argosy=$1
+  export ARGOSY_MODEL_DIR=${ARGOSY_MODEL_DIR:-$CACHE/models}
   if "$argosy" model verify all-MiniLM-L6-v2 >/dev/null 2>&1; then
     say "model all-MiniLM-L6-v2: present"
     return 0
   fi
   printf 'model all-MiniLM-L6-v2 (84 MB) ...\n'
-  "$argosy" model fetch all-MiniLM-L6-v2
+  "$argosy" model fetch all-MiniLM-L6-v2 </dev/null
 }
