@@ -177,8 +177,7 @@ static int histories_print(struct session *session, const struct demo *demo, siz
         puts("");
     }
     if (code == 0 && shown < total)
-        printf("%zu more runs: argosy workflow show ID (argosy workflow list names them)\n\n",
-               total - shown);
+        printf("%zu more runs have histories: --histories N shows more\n\n", total - shown);
     table_fini(&steps);
     return code;
 }

@@ -47,7 +47,7 @@ static const char *const device_choices[] = {"auto", "cuda", "cpu", NULL};
 
 static const struct option dev_options[] = {
     {"data-dir", NULL, 0, OPTION_TEXT, "FOLDER",
-     "where the store, sockets, models and logs live (./.argosy)", NULL},
+     "where the store, sockets and models live (./.argosy)", NULL},
     {"model", NULL, 0, OPTION_TEXT, "NAME", "model of the GPU workers (" FLEET_MODEL_DEFAULT ")",
      NULL},
     {"device", NULL, 0, OPTION_CHOICE, "auto|cuda|cpu",

@@ -32,10 +32,12 @@ static int queue_fetch(struct session *session, const char *queue, const char *t
 static int queue_print(const char *type, const json_t *reply, struct error *err)
 {
     char age[OUTPUT_TIME_SIZE];
-    printf("%s tasks: %" PRId64 " waiting (oldest %s), %" PRId64 " at workers\n", type,
-           view_number(reply, "stats.approximateBacklogCount"),
-           output_duration(view_duration_us(reply, "stats.approximateBacklogAge"), age),
-           view_number(reply, "inFlight"));
+    int64_t waiting = view_number(reply, "stats.approximateBacklogCount");
+    printf("%s tasks: %" PRId64 " waiting", type, waiting);
+    if (waiting > 0)
+        printf(" (oldest %s)",
+               output_duration(view_duration_us(reply, "stats.approximateBacklogAge"), age));
+    printf(", %" PRId64 " at workers\n", view_number(reply, "inFlight"));
     const json_t *pollers = view_get(reply, "pollers");
     if (json_array_size(pollers) == 0) {
         puts("  no worker takes them");

@@ -98,9 +98,10 @@ static void reply_run_not_found(struct core *core, const struct core_request *re
                                 const Api__WorkflowExecution *execution, const char *what)
 {
     Api__NotFoundFailure detail = API__NOT_FOUND_FAILURE__INIT;
+    const char *run_id = text_or_empty(execution->run_id);
     reply_error_detail(core, request, ERR_NOT_FOUND, "NotFoundFailure", &detail,
-                       "%s: workflow id %.200s, run id %.40s", what, execution->workflow_id,
-                       text_or_empty(execution->run_id));
+                       "%s: workflow id %.200s%s%.40s", what, execution->workflow_id,
+                       run_id[0] != '\0' ? ", run id " : "", run_id);
 }
 
 struct run *core_run_open(struct core *core, const struct core_request *request,

@@ -799,7 +799,9 @@ int connection_wait_session(struct connection *connection, uint32_t timeout_ms, 
     int waited = 0;
     while (!is_owner(connection) && !connection->ready && !connection->closing && waited == 0)
         waited = pthread_cond_timedwait(&connection->changed, &connection->mutex, &deadline);
-    if (!connection->ready)
+    if (!connection->ready && timeout_ms == 0)
+        rc = error_set(err, ERR_TIMEOUT, "no session: %s", connection->reason.text);
+    else if (!connection->ready)
         rc = error_set(err, ERR_TIMEOUT, "no session within %u ms: %s", timeout_ms,
                        connection->reason.text);
     pthread_mutex_unlock(&connection->mutex);
