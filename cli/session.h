@@ -3,8 +3,8 @@
  * session: one command's connection to the engine, and calls on it in JSON.
  *
  * Where the engine is: --address, else --config's, else that of --data-dir, else the environment's
- * ARGOSY_ENDPOINT, else that of ./.argosy. A data folder that a fleet has used holds the effective
- * config, which names the address and the keys.
+ * ARGOSY_ENDPOINT, else that of ARGOSY_DATA_DIR, else of ./.argosy. A data folder that a fleet has
+ * used holds the effective config, which names the address and the keys.
  *
  * Threading: one thread.
  */

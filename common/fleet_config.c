@@ -19,6 +19,7 @@
 #include "common/yaml_tree.h"
 
 #define DATA_DIR_DEFAULT ".argosy"
+#define ENV_DATA_DIR     "ARGOSY_DATA_DIR"
 #define ENV_MODEL_DIR    "ARGOSY_MODEL_DIR"
 
 /* Two turns of an idle worker may be late. */
@@ -413,8 +414,11 @@ int fleet_config_default(const struct fleet_dev_options *options, const struct h
     char folder[PATH_MAX];
     if (getcwd(folder, sizeof folder) == NULL)
         return error_set_errno(err, ERR_CONFIG, errno, "cannot find the current folder");
-    return create("", 0, "defaults", folder, hardware, options != NULL ? options : &no_options,
-                  ret_config, err);
+    struct fleet_dev_options chosen = options != NULL ? *options : no_options;
+    const char *data_dir = getenv(ENV_DATA_DIR);
+    if (chosen.data_dir == NULL && data_dir != NULL && data_dir[0] != '\0')
+        chosen.data_dir = data_dir;
+    return create("", 0, "defaults", folder, hardware, &chosen, ret_config, err);
 }
 
 static int read_file(const char *path, struct buffer *text, struct error *err)

@@ -139,7 +139,8 @@ int fleet_config_parse(const char *text, size_t size, const char *source, const 
                        struct error *err);
 
 /* What runs without a file: an engine, CPU workers, and one GPU worker per CUDA device or one on
- * the CPU device. options may be NULL. */
+ * the CPU device. options may be NULL; without its data_dir ARGOSY_DATA_DIR counts, as for clients.
+ */
 int fleet_config_default(const struct fleet_dev_options *options, const struct hardware *hardware,
                          struct fleet_config **ret_config, struct error *err);
 

@@ -374,6 +374,22 @@ static void dev_options_change_the_defaults(void **state)
     assert_null(config);
 }
 
+static void environment_names_the_data_folder(void **state)
+{
+    (void)state;
+    struct hardware hardware = {.cpus = 4};
+    struct fleet_dev_options options = {.data_dir = "/option"};
+    struct fleet_config *config;
+    setenv("ARGOSY_DATA_DIR", "/environment", 1);
+    assert_int_equal(fleet_config_default(NULL, &hardware, &config, NULL), 0);
+    assert_string_equal(config->data_dir, "/environment");
+    fleet_config_destroy(config);
+    assert_int_equal(fleet_config_default(&options, &hardware, &config, NULL), 0);
+    assert_string_equal(config->data_dir, "/option");
+    fleet_config_destroy(config);
+    unsetenv("ARGOSY_DATA_DIR");
+}
+
 static void missing_file_is_not_found(void **state)
 {
     (void)state;
@@ -396,6 +412,7 @@ static void oversized_text_is_refused(void **state)
 
 int main(void)
 {
+    unsetenv("ARGOSY_DATA_DIR");
     unsetenv("ARGOSY_MODEL_DIR");
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(empty_file_gives_defaults),
@@ -409,6 +426,7 @@ int main(void)
         cmocka_unit_test(clients_find_the_engine),
         cmocka_unit_test(remote_engine_prints_and_loads),
         cmocka_unit_test(dev_options_change_the_defaults),
+        cmocka_unit_test(environment_names_the_data_folder),
         cmocka_unit_test(missing_file_is_not_found),
         cmocka_unit_test(oversized_text_is_refused),
     };
