@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* command_config: `argosy config check` and `show`. */
 #include <string.h>
-#include <unistd.h>
 
 #include "cli/command_table.h"
+#include "cli/fleet_files.h"
 #include "cli/output.h"
 #include "common/fleet_config.h"
 #include "common/hardware.h"
@@ -28,12 +28,7 @@ static int config_check(const struct invocation *invocation, struct error *err)
     int code = fleet_config_load(file, &config, err);
     if (code != 0)
         return code;
-    /* What the file can name wrongly without being malformed. */
-    for (size_t i = 0; i < config->group_count && code == 0; i++)
-        for (size_t j = 0; j < config->groups[i].plugin_count && code == 0; j++)
-            if (access(config->groups[i].plugins[j], R_OK) != 0)
-                code = error_set(err, ERR_CONFIG, "%s: group \"%s\": cannot read plug-in %s", file,
-                                 config->groups[i].name, config->groups[i].plugins[j]);
+    code = fleet_plugins_check(config, err);
     if (code == 0 && invocation->json)
         code = output_json(json_pack("{s:s, s:b, s:I}", "config", file, "valid", 1, "groups",
                                      (json_int_t)config->group_count),

@@ -7,39 +7,18 @@
  */
 #include <inttypes.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "cli/command_table.h"
+#include "cli/fleet_files.h"
 #include "cli/output.h"
 #include "cli/program.h"
 #include "common/fleet_config.h"
 #include "common/hardware.h"
-#include "models/model_store.h"
 #include "supervisor/placement.h"
 #include "supervisor/topology.h"
 
-#define SUPERVISOR "argosy-supervisor"
-
-/* Every GPU worker's model must be in the models folder. */
-static int models_check(const struct fleet_config *config, struct error *err)
-{
-    for (size_t i = 0; i < config->group_count; i++) {
-        const struct fleet_group *group = &config->groups[i];
-        char path[MODEL_PATH_MAX];
-        if (group->kind != FLEET_GROUP_GPU)
-            continue;
-        int code = model_store_path(config->models_dir, group->model, path, err);
-        if (code != 0)
-            return code;
-        if (access(path, R_OK) != 0)
-            return error_set(err, ERR_NOT_FOUND,
-                             "model %s of group \"%s\" is not in %s; bring it with: argosy model "
-                             "fetch %s --data-dir %s",
-                             group->model, group->name, config->models_dir, group->model,
-                             config->data_dir);
-    }
-    return 0;
-}
+#define SUPERVISOR        "argosy-supervisor"
+#define LOG_FORMAT_OPTION "--log-format=json" /* what --output json means for a fleet */
 
 /* ---- dev ---- */
 
@@ -85,11 +64,11 @@ static int dev(const struct invocation *invocation, struct error *err)
     int code = dev_config(parsed, &config, err);
     if (code != 0)
         return code;
-    code = models_check(config, err);
+    code = fleet_models_check(config, err);
     fleet_config_destroy(config);
     if (code != 0)
         return code;
-    const char *arguments[2 + 2 * 4 + 1] = {SUPERVISOR, "--dev"};
+    const char *arguments[2 + 2 * 4 + 1 + 1] = {SUPERVISOR, "--dev"};
     size_t count = 2;
     for (size_t i = 0; i < sizeof(passed_on) / sizeof(passed_on[0]); i++) {
         if (!parsed_has(parsed, passed_on[i]))
@@ -97,6 +76,8 @@ static int dev(const struct invocation *invocation, struct error *err)
         arguments[count++] = names[i];
         arguments[count++] = parsed_text(parsed, passed_on[i]);
     }
+    if (invocation->json)
+        arguments[count++] = LOG_FORMAT_OPTION;
     return program_exec(SUPERVISOR, arguments, err);
 }
 
@@ -119,11 +100,16 @@ static int up(const struct invocation *invocation, struct error *err)
     int code = fleet_config_load(file, &config, err);
     if (code != 0)
         return code;
-    code = models_check(config, err);
+    code = fleet_plugins_check(config, err);
+    if (code == 0)
+        code = fleet_models_check(config, err);
     fleet_config_destroy(config);
     if (code != 0)
         return code;
-    return program_exec(SUPERVISOR, (const char *const[]){SUPERVISOR, "--config", file, NULL}, err);
+    return program_exec(SUPERVISOR,
+                        (const char *const[]){SUPERVISOR, "--config", file,
+                                              invocation->json ? LOG_FORMAT_OPTION : NULL, NULL},
+                        err);
 }
 
 /* ---- topo ---- */
@@ -219,7 +205,8 @@ const struct command command_dev = {
     .arguments = "",
     .about =
         "Needs no config. Prints where each process runs, then what happens; \"fleet ready\" says\n"
-        "that it serves. Ctrl-C drains and ends it.",
+        "that it serves. Ctrl-C drains and ends it. With --output json the log on standard error\n"
+        "is JSON, one record on each line, and nothing else is printed.",
     .example = "argosy dev\n"
                "argosy dev --data-dir /tmp/argosy --cpu-workers 4 --device cpu",
     .options = {{dev_options, common_options}},
@@ -231,6 +218,8 @@ const struct command command_up = {
     .summary = "run the node of a config file",
     .arguments = "[FILE]",
     .arguments_max = 1,
+    .about =
+        "Prints and ends as argosy dev does. With --output json the log on standard error is JSON.",
     .example = "argosy up -c fleet.yaml",
     .options = {{up_options, common_options}},
     .run = up,

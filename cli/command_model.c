@@ -154,7 +154,7 @@ static int list_print(const char *models_dir, const struct model_entry *entries,
     for (size_t i = 0; i < count; i++) {
         char size[32];
         snprintf(size, sizeof(size), "%.1f MiB", (double)entries[i].size_bytes / MIB);
-        table_add(&table, entries[i].name, size, entries[i].is_known ? "pinned" : "-");
+        table_add(&table, entries[i].name, size, entries[i].is_known ? "pinned, unchecked" : "-");
     }
     int code = table_print(&table, stdout, err);
     table_fini(&table);

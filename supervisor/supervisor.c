@@ -244,6 +244,8 @@ static void announce(struct supervisor *supervisor)
     supervisor->is_announced = true;
     log_info("fleet.ready", "node=%s processes=%zu failed=%zu", supervisor->setting->config->node,
              supervisor->process_count, failed);
+    if (supervisor->setting->config->log_format == LOG_FORMAT_JSON)
+        return; /* the record above is for machines; what follows is for people */
     if (failed == 0)
         printf("fleet ready\n");
     else

@@ -36,6 +36,7 @@ static const char help[] =
     "  --model NAME       dev: the model of the GPU workers (default all-MiniLM-L6-v2)\n"
     "  --device DEVICE    dev: auto, cuda or cpu (default auto)\n"
     "  --cpu-workers N    dev: CPU worker processes (default: one per two processors, at least 2)\n"
+    "  --log-format NAME  logfmt or json; json also leaves out what is printed for people\n"
     "  --dry-run          print the placement plan and exit\n"
     "  --programs DIR     where the fleet's programs are (default: beside this one)\n"
     "  --help             this text\n"
@@ -47,6 +48,8 @@ struct options {
     bool is_dev;
     bool is_dry_run;
     struct fleet_dev_options dev;
+    bool has_log_format; /* else the configuration's */
+    enum log_format log_format;
     const char *program_dir;
 };
 
@@ -58,6 +61,7 @@ enum option_key {
     OPTION_MODEL,
     OPTION_DEVICE,
     OPTION_CPU_WORKERS,
+    OPTION_LOG_FORMAT,
     OPTION_DRY_RUN,
     OPTION_PROGRAMS,
 };
@@ -69,6 +73,7 @@ static const struct option long_options[] = {
     {"model", required_argument, NULL, OPTION_MODEL},
     {"device", required_argument, NULL, OPTION_DEVICE},
     {"cpu-workers", required_argument, NULL, OPTION_CPU_WORKERS},
+    {"log-format", required_argument, NULL, OPTION_LOG_FORMAT},
     {"dry-run", no_argument, NULL, OPTION_DRY_RUN},
     {"programs", required_argument, NULL, OPTION_PROGRAMS},
     {"help", no_argument, NULL, OPTION_HELP},
@@ -128,6 +133,11 @@ static int parse_options(int argc, char **argv, struct options *options)
         case OPTION_CPU_WORKERS:
             if (!parse_count(optarg, 1024, &options->dev.cpu_workers))
                 return fail_usage("--cpu-workers takes a number from 1 to 1024");
+            break;
+        case OPTION_LOG_FORMAT:
+            if (log_format_parse(optarg, &options->log_format) != 0)
+                return fail_usage("--log-format takes logfmt or json");
+            options->has_log_format = true;
             break;
         case OPTION_DRY_RUN:
             options->is_dry_run = true;
@@ -283,7 +293,8 @@ static int plan_and_run(const struct options *options, const struct hardware *ha
     if (topology_read(NULL, hardware, topology, err) != 0 ||
         placement_create(topology, config, &placement, err) != 0)
         return fail(err);
-    print_plan(config, &placement);
+    if (options->is_dry_run || config->log_format != LOG_FORMAT_JSON)
+        print_plan(config, &placement);
     int exit_code = options->is_dry_run ? EXIT_OK : run_fleet(options, config, &placement, err);
     placement_destroy(&placement);
     return exit_code;
@@ -306,6 +317,8 @@ int main(int argc, char **argv)
     hardware_detect("", &hardware);
     if (load_config(&options, &hardware, &config, &err) != 0)
         return fail(&err);
+    if (options.has_log_format)
+        config->log_format = options.log_format;
     log_open("supervisor", config->log_level, config->log_format);
     struct topology *topology = calloc(1, sizeof *topology);
     exit_code = topology != NULL ? plan_and_run(&options, &hardware, config, topology, &err)

@@ -180,6 +180,30 @@ list_commands() {
   [[ "$output" == *"argosy model fetch all-MiniLM-L6-v2"* ]]
 }
 
+@test "a missing plug-in is said before the fleet starts" {
+  argosy model synth all-MiniLM-L6-v2
+  printf 'groups:\n  - {name: cpu, kind: cpu, plugins: [nope.so]}\n' >plugin.yaml
+  for command in "config check" "up -c"; do
+    # shellcheck disable=SC2086
+    run -78 argosy $command plugin.yaml
+    [[ "$output" == *'group "cpu": cannot read plug-in'*nope.so* ]]
+  done
+}
+
+@test "a fleet with --output json prints records alone" {
+  argosy model synth tiny
+  mkfifo log
+  argosy dev --model tiny --device cpu --data-dir data --output json >dev.out 2>log 3>&- &
+  fleet=$!
+  # The reader goes on to the end, so that the fleet never writes into a closed pipe.
+  timeout 60 tee dev.log <log | while read -r record; do
+    [[ "$record" != *fleet.ready* ]] || kill -TERM "$fleet"
+  done
+  wait "$fleet"
+  [ ! -s dev.out ]
+  jq -es 'map(.event) | index("fleet.ready") != null and index("worker.ready") != null' dev.log
+}
+
 @test "topo: the plan of this machine and of a made-up one" {
   run -0 argosy topo
   [[ "$output" == *engine* ]]
