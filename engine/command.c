@@ -171,11 +171,14 @@ static int check_cancel_activity(struct command_batch *batch, const Api__Command
 {
     (void)ret_cause;
     int64_t id = command->request_cancel_activity_task_command_attributes->scheduled_event_id;
-    bool is_scheduled =
-        id >= 1 && id <= (int64_t)batch->run->history.count &&
-        batch->run->history.entries[id - 1].event->event_type == EVENT_TYPE_ACTIVITY_TASK_SCHEDULED;
-    if (!is_scheduled && !(id > batch->completed_event_id && id < batch->next_event_id))
-        return error_set(err, ERR_INVALID, "event %lld has scheduled no activity", (long long)id);
+    const struct activity *activity = run_activity_get(batch->run, id);
+    bool is_of_batch = id > batch->completed_event_id && id < batch->next_event_id;
+    if (activity == NULL && !is_of_batch && !run_activity_is_closing(batch->run, id))
+        return error_set(err, ERR_INVALID, "event %lld has scheduled no open activity",
+                         (long long)id);
+    if (activity != NULL && activity->cancel_requested_id != 0)
+        return error_set(err, ERR_INVALID, "activity %lld is being canceled already",
+                         (long long)id);
     batch->next_event_id++;
     return 0;
 }
@@ -185,9 +188,8 @@ static void apply_cancel_activity(struct command_batch *batch, const Api__Comman
     struct run *run = batch->run;
     int64_t id = command->request_cancel_activity_task_command_attributes->scheduled_event_id;
     struct activity *activity = run_activity_get(run, id);
-    if (activity == NULL || activity->cancel_requested_id != 0)
-        return; /* it has just closed, which the workflow will hear; or was asked already */
-    bool was_started = activity_is_started(activity);
+    if (activity == NULL ? !run_activity_is_closing(run, id) : activity->cancel_requested_id != 0)
+        return; /* no activity of this batch, or canceled twice in it */
     Api__HistoryEvent *event =
         run_event_new(batch->core, run, EVENT_TYPE_ACTIVITY_TASK_CANCEL_REQUESTED);
     Api__ActivityTaskCancelRequestedEventAttributes *attributes =
@@ -195,8 +197,9 @@ static void apply_cancel_activity(struct command_batch *batch, const Api__Comman
     attributes->has_scheduled_event_id = attributes->has_workflow_task_completed_event_id = true;
     attributes->scheduled_event_id = id;
     attributes->workflow_task_completed_event_id = batch->completed_event_id;
+    bool ends = activity != NULL && !activity_is_started(activity);
     run_event(batch->core, run, event);
-    if (was_started)
+    if (!ends)
         return;
     activity_disarm(batch->core, activity);
     batch->canceled[batch->canceled_count++] = id;
@@ -245,8 +248,10 @@ static int check_cancel_timer(struct command_batch *batch, const Api__Command *c
 {
     (void)ret_cause;
     const char *id = text_or_empty(command->cancel_timer_command_attributes->timer_id);
-    if (!id_remove(&batch->new_timer_ids, id) && run_timer_find(batch->run, id) == NULL &&
-        run_fired_timer_find(batch->run, id) == NULL)
+    bool is_old = run_timer_find(batch->run, id) != NULL || run_fired_timer_find(batch->run, id);
+    bool is_known = id_remove(&batch->new_timer_ids, id) ||
+                    (is_old && id_add(batch, &batch->canceled_timer_ids, id));
+    if (!is_known)
         return error_set(err, ERR_INVALID, "timer id %.100s is not known", id);
     batch->next_event_id++;
     return 0;
@@ -258,8 +263,7 @@ static void apply_cancel_timer(struct command_batch *batch, const Api__Command *
     const char *id = command->cancel_timer_command_attributes->timer_id;
     struct timer *timer = run_timer_find(run, id);
     const Api__HistoryEvent *fired = run_fired_timer_find(run, id);
-    if (timer == NULL && fired == NULL)
-        return; /* canceled twice in one batch */
+    ASSERT(timer != NULL || fired != NULL); /* checked */
     Api__HistoryEvent *event = run_event_new(batch->core, run, EVENT_TYPE_TIMER_CANCELED);
     Api__TimerCanceledEventAttributes *attributes = event->timer_canceled_event_attributes;
     attributes->timer_id = text_copy(&run->arena, id);
@@ -549,6 +553,7 @@ int command_batch_check(struct command_batch *batch, Api__WorkflowTaskFailedCaus
     }
     HASH_CLEAR(hh, batch->new_activity_ids);
     HASH_CLEAR(hh, batch->new_timer_ids);
+    HASH_CLEAR(hh, batch->canceled_timer_ids);
     return rc;
 }
 

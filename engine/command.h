@@ -16,9 +16,10 @@ struct command_batch {
     Api__Command **commands;
     size_t count; /* up to and including the first that closes the run */
     int64_t completed_event_id;
-    struct request_id *new_activity_ids, *new_timer_ids; /* of this batch */
-    int64_t next_event_id;                               /* of the command being checked */
-    int64_t *canceled; /* scheduled event ids of activities that end without having started */
+    /* of this batch, while it is checked */
+    struct request_id *new_activity_ids, *new_timer_ids, *canceled_timer_ids;
+    int64_t next_event_id; /* of the command being checked */
+    int64_t *canceled;     /* scheduled event ids of activities that end without having started */
     size_t canceled_count;
 };
 

@@ -67,3 +67,31 @@ Api__HistoryEvent *event_new(struct arena *arena, Api__EventType type, int64_t t
     event->workflow_execution_started_event_attributes = message_new(arena, row->attributes);
     return event;
 }
+
+int64_t event_closed_activity(const Api__HistoryEvent *event, int64_t **ret_started_id)
+{
+    int64_t scheduled_id, *started_id;
+    switch (event->event_type) {
+    case EVENT_TYPE_ACTIVITY_TASK_COMPLETED:
+        scheduled_id = event->activity_task_completed_event_attributes->scheduled_event_id;
+        started_id = &event->activity_task_completed_event_attributes->started_event_id;
+        break;
+    case EVENT_TYPE_ACTIVITY_TASK_FAILED:
+        scheduled_id = event->activity_task_failed_event_attributes->scheduled_event_id;
+        started_id = &event->activity_task_failed_event_attributes->started_event_id;
+        break;
+    case EVENT_TYPE_ACTIVITY_TASK_TIMED_OUT:
+        scheduled_id = event->activity_task_timed_out_event_attributes->scheduled_event_id;
+        started_id = &event->activity_task_timed_out_event_attributes->started_event_id;
+        break;
+    case EVENT_TYPE_ACTIVITY_TASK_CANCELED:
+        scheduled_id = event->activity_task_canceled_event_attributes->scheduled_event_id;
+        started_id = &event->activity_task_canceled_event_attributes->started_event_id;
+        break;
+    default:
+        return 0;
+    }
+    if (ret_started_id != NULL)
+        *ret_started_id = started_id;
+    return scheduled_id;
+}

@@ -23,6 +23,10 @@ struct event_row {
 /* NULL for a type this engine does not write. */
 const struct event_row *event_row_get(Api__EventType type);
 
+/* The event that scheduled the activity which this event closes, 0 for other events;
+ * *ret_started_id, unless NULL, points into the event. */
+int64_t event_closed_activity(const Api__HistoryEvent *event, int64_t **ret_started_id);
+
 /* An event of the type with empty attributes, in arena; type must be in the table. */
 Api__HistoryEvent *event_new(struct arena *arena, Api__EventType type, int64_t time_utc_us);
 

@@ -10,6 +10,7 @@
 
 #include "api/codec.h"
 #include "common/assert.h"
+#include "engine/event.h"
 
 struct run *run_create(int64_t run_key, const char *workflow_id, const char *run_id)
 {
@@ -149,6 +150,15 @@ struct activity *run_activity_find(const struct run *run, const char *activity_i
             return activity;
     }
     return NULL;
+}
+
+bool run_activity_is_closing(const struct run *run, int64_t scheduled_event_id)
+{
+    for (size_t i = 0; scheduled_event_id > 0 && i < run->buffered.count; i++) {
+        if (event_closed_activity(run->buffered.entries[i].event, NULL) == scheduled_event_id)
+            return true;
+    }
+    return false;
 }
 
 struct timer *run_timer_find(const struct run *run, const char *timer_id)

@@ -214,6 +214,8 @@ size_t record_encode(const Engine__Record *record, struct buffer *buffer);
 /* The open activity or timer that an event started or an id names; NULL when there is none. */
 struct activity *run_activity_get(const struct run *run, int64_t scheduled_event_id);
 struct activity *run_activity_find(const struct run *run, const char *activity_id);
+/* An event that closes the activity is buffered. */
+bool run_activity_is_closing(const struct run *run, int64_t scheduled_event_id);
 struct timer *run_timer_find(const struct run *run, const char *timer_id);
 
 /* The buffered TimerFired event of a timer that has fired; NULL when there is none. */

@@ -321,10 +321,12 @@ static int find_activity(const struct run *run, int64_t scheduled_event_id,
 static int apply_activity_cancel_requested(struct run *run, const Api__HistoryEvent *event,
                                            struct error *err)
 {
+    int64_t scheduled_id =
+        event->activity_task_cancel_requested_event_attributes->scheduled_event_id;
+    if (run_activity_is_closing(run, scheduled_id))
+        return 0; /* too late: the workflow hears of its end next */
     struct activity *activity;
-    int rc = find_activity(
-        run, event->activity_task_cancel_requested_event_attributes->scheduled_event_id, &activity,
-        err);
+    int rc = find_activity(run, scheduled_id, &activity, err);
     if (rc < 0)
         return rc;
     activity->cancel_requested_id = event->event_id;
@@ -479,17 +481,10 @@ static int apply_effect(struct run *run, const Api__HistoryEvent *event, struct 
     case EVENT_TYPE_ACTIVITY_TASK_CANCEL_REQUESTED:
         return apply_activity_cancel_requested(run, event, err);
     case EVENT_TYPE_ACTIVITY_TASK_COMPLETED:
-        return apply_activity_closed(
-            run, event->activity_task_completed_event_attributes->scheduled_event_id, err);
     case EVENT_TYPE_ACTIVITY_TASK_FAILED:
-        return apply_activity_closed(
-            run, event->activity_task_failed_event_attributes->scheduled_event_id, err);
     case EVENT_TYPE_ACTIVITY_TASK_TIMED_OUT:
-        return apply_activity_closed(
-            run, event->activity_task_timed_out_event_attributes->scheduled_event_id, err);
     case EVENT_TYPE_ACTIVITY_TASK_CANCELED:
-        return apply_activity_closed(
-            run, event->activity_task_canceled_event_attributes->scheduled_event_id, err);
+        return apply_activity_closed(run, event_closed_activity(event, NULL), err);
     case EVENT_TYPE_TIMER_STARTED:
         return apply_timer_started(run, event, err);
     case EVENT_TYPE_TIMER_FIRED:
@@ -549,25 +544,8 @@ static int apply_buffered(struct run *run, Api__HistoryEvent *event, size_t size
  * the history since this flush began; an activity that never started has none. */
 static void wire_started_id(const struct run *run, size_t flush_start, Api__HistoryEvent *event)
 {
-    int64_t scheduled_id, *started_id;
-    switch (event->event_type) {
-    case EVENT_TYPE_ACTIVITY_TASK_COMPLETED:
-        scheduled_id = event->activity_task_completed_event_attributes->scheduled_event_id;
-        started_id = &event->activity_task_completed_event_attributes->started_event_id;
-        break;
-    case EVENT_TYPE_ACTIVITY_TASK_FAILED:
-        scheduled_id = event->activity_task_failed_event_attributes->scheduled_event_id;
-        started_id = &event->activity_task_failed_event_attributes->started_event_id;
-        break;
-    case EVENT_TYPE_ACTIVITY_TASK_TIMED_OUT:
-        scheduled_id = event->activity_task_timed_out_event_attributes->scheduled_event_id;
-        started_id = &event->activity_task_timed_out_event_attributes->started_event_id;
-        break;
-    default:
-        scheduled_id = event->activity_task_canceled_event_attributes->scheduled_event_id;
-        started_id = &event->activity_task_canceled_event_attributes->started_event_id;
-        break;
-    }
+    int64_t *started_id;
+    int64_t scheduled_id = event_closed_activity(event, &started_id);
     for (size_t i = flush_start; i < run->history.count; i++) {
         const Api__HistoryEvent *started = run->history.entries[i].event;
         if (started->event_type == EVENT_TYPE_ACTIVITY_TASK_STARTED &&

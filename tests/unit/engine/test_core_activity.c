@@ -475,6 +475,47 @@ static void test_cancel_started(void **state)
                                     "requested=10\n"));
 }
 
+/* Canceling what has ended meanwhile, unseen, writes its event like any command: a replay looks for
+ * it. It changes nothing. Canceling what was seen to end is a mistake. */
+static void test_cancel_ended(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t flow_poll = schedule(f, script_schedule(f, "a"), NULL);
+    activity_task_message *activity = script_activity_task(f, 3, script_poll_activity(f, 3, 1));
+    script_signal(f, "flow", "s");
+    workflow_task_message *task = script_workflow_task(f, 2, flow_poll);
+    script_activity_done(f, 3, activity, "out");
+    script_respond(f, 2, task, script_cancel_activity(f, 5));
+    assert_string_equal(tail(f), "6 WORKFLOW_EXECUTION_SIGNALED name=s\n"
+                                 "7 WORKFLOW_TASK_SCHEDULED queue=wq attempt=1\n"
+                                 "8 WORKFLOW_TASK_STARTED scheduled=7 by w2\n"
+                                 "9 WORKFLOW_TASK_COMPLETED scheduled=7 started=8\n"
+                                 "10 ACTIVITY_TASK_CANCEL_REQUESTED scheduled=5\n"
+                                 "11 ACTIVITY_TASK_STARTED scheduled=5 attempt=1 by w3\n"
+                                 "12 ACTIVITY_TASK_COMPLETED scheduled=5 started=11 result=out\n"
+                                 "13 WORKFLOW_TASK_SCHEDULED queue=wq attempt=1\n"
+                                 "14 WORKFLOW_TASK_STARTED scheduled=13 by w2\n");
+    task = script_workflow_task(f, 2, flow_poll);
+    fixture_refused(
+        f, 2, METHOD_RESPOND_WORKFLOW_TASK_COMPLETED,
+        script_completion(f, task, (Api__Command *const[4]){script_cancel_activity(f, 5)}), 3,
+        "no open activity");
+}
+
+static void test_cancel_twice(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t flow_poll = schedule(f, script_schedule(f, "a"), NULL);
+    script_activity_task(f, 3, script_poll_activity(f, 3, 1));
+    script_signal(f, "flow", "s1");
+    script_respond(f, 2, script_workflow_task(f, 2, flow_poll), script_cancel_activity(f, 5));
+    script_signal(f, "flow", "s2");
+    fixture_refused(f, 2, METHOD_RESPOND_WORKFLOW_TASK_COMPLETED,
+                    script_completion(f, script_workflow_task(f, 2, flow_poll),
+                                      (Api__Command *const[4]){script_cancel_activity(f, 5)}),
+                    3, "canceled already");
+}
+
 /* After a cancel request there is no other attempt: not after a failure, not after a loss. */
 static void test_no_retry_after_cancel(void **state)
 {
@@ -576,6 +617,8 @@ int main(void)
         TEST(test_worker_lost),
         TEST(test_cancel_not_started),
         TEST(test_cancel_started),
+        TEST(test_cancel_ended),
+        TEST(test_cancel_twice),
         TEST(test_no_retry_after_cancel),
         TEST(test_large_result),
         TEST(test_slots_and_limit),
