@@ -36,7 +36,6 @@ struct core *core_create(const struct core_config *config)
     core->reclaim = (struct deadline){.kind = DEADLINE_RECLAIM, .major = INT64_MAX};
     core->next_run_key = 1;
     core->next_minor = 1;
-    core->next_query_id = 1;
     return core;
 }
 
@@ -348,8 +347,22 @@ static void call_begin(struct core *core, const struct core_input *input, struct
     drop_visitors(core);
 }
 
+/* Whatever made a history too long: clients, activities, or the workflow itself. */
+static void end_oversized_runs(struct core *core)
+{
+    struct run *run;
+    DL_FOREACH2(core->dirty_runs, run, dirty_next)
+    {
+        size_t count = run->history.count + run->buffered.count;
+        size_t size = run->history.size + run->buffered.size;
+        if (run_is_open(run) && (count >= LIMIT_HISTORY_EVENTS || size >= LIMIT_HISTORY_SIZE))
+            run_terminate(core, run, "history is longer than the limit", NULL, NULL);
+    }
+}
+
 static void call_end(struct core *core)
 {
+    end_oversized_runs(core);
     queues_match(core);
     write_runs(core);
     core->outbox = NULL;

@@ -97,7 +97,6 @@ struct core {
     struct deadline reclaim; /* armed while recovered attempts wait for their sessions */
     int64_t next_run_key;
     int64_t next_minor; /* order of deadlines that belong to no run */
-    uint64_t next_query_id;
     struct recent_start *recent_starts;
     int64_t recovered_us; /* 0: nothing was recovered */
     /* work of the current call */

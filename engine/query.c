@@ -283,7 +283,7 @@ static void ask(struct core *core, const struct core_request *request, struct ru
     struct query *query = calloc(1, sizeof *query);
     ASSERT(query != NULL);
     arena_init(&query->arena, ARENA_NO_LIMIT);
-    query->id = core->next_query_id++;
+    query->id = core_random(core); /* an answer from before a restart must not find another */
     snprintf(query->name, sizeof query->name, "%" PRIu64, query->id);
     query->run = run;
     query->pending = pending;

@@ -163,7 +163,8 @@ static struct task *find_started(struct core *core, const struct task_token *tok
     if (token->kind == TASK_WORKFLOW) {
         struct workflow_task *task = &run->workflow_task;
         if (task->state != WORKFLOW_TASK_STARTED || task->started_event_id != token->id ||
-            task->attempt != token->attempt)
+            task->attempt != token->attempt ||
+            workflow_task_dispatch_number(task) != token->dispatch)
             return NULL;
         *ret_queue = task->sticky && run->sticky_queue != NULL
                          ? queue_get(core, QUEUE_STICKY, run->sticky_queue)

@@ -41,7 +41,7 @@ void workflow_task_arm(struct core *core, struct run *run)
     int64_t deadline_us = INT64_MAX;
     switch (task->state) {
     case WORKFLOW_TASK_NONE:
-        if (run->history.count == 1) /* its first task waits for the start delay */
+        if (task->scheduled_event_id == 0) /* the first one waits for the start delay */
             deadline_us = run->start_us + run->start_delay_us;
         break;
     case WORKFLOW_TASK_SCHEDULED:
@@ -195,6 +195,11 @@ Api__HistoryEvent *workflow_task_started_event(const struct run *run, struct are
     return event;
 }
 
+int32_t workflow_task_dispatch_number(const struct workflow_task *task)
+{
+    return (int32_t)(uint32_t)task->started_us;
+}
+
 static Api__PollWorkflowTaskQueueResponse *task_response(struct core *core, struct run *run,
                                                          bool sticky)
 {
@@ -202,8 +207,10 @@ static Api__PollWorkflowTaskQueueResponse *task_response(struct core *core, stru
     const struct workflow_task *task = &run->workflow_task;
     Api__PollWorkflowTaskQueueResponse *response =
         workflow_task_response(core, run, task->started_event_id);
-    struct task_token token = {
-        .kind = TASK_WORKFLOW, .id = task->started_event_id, .attempt = task->attempt};
+    struct task_token token = {.kind = TASK_WORKFLOW,
+                               .id = task->started_event_id,
+                               .attempt = task->attempt,
+                               .dispatch = workflow_task_dispatch_number(task)};
     memcpy(token.run_id, run->run_id, sizeof token.run_id);
     response->has_task_token = true;
     response->task_token = task_token_encode(&token, arena);

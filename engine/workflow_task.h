@@ -18,6 +18,11 @@ void workflow_task_need(struct core *core, struct run *run);
 /* The queue matched the task with a poll. */
 void workflow_task_dispatch(struct core *core, struct run *run, struct pending *poll);
 
+/* What a token of the started task carries beside its event and attempt. A crash can undo a task
+ * that left before it was durable; the next one may have the same ids, but starts at another time.
+ */
+int32_t workflow_task_dispatch_number(const struct workflow_task *task);
+
 /* The started task ends without an answer that counts; the next one follows. */
 void workflow_task_fail(struct core *core, struct run *run, Api__WorkflowTaskFailedCause cause,
                         const Api__Failure *failure, const char *identity);

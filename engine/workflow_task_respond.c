@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/assert.h"
+#include "common/time_unit.h"
 #include "engine/activity.h"
 #include "engine/command.h"
 #include "engine/failure.h"
@@ -31,7 +32,8 @@ static struct run *find_task(struct core *core, const struct core_request *reque
     if (token.kind == TASK_WORKFLOW && run != NULL && run_is_open(run) &&
         run->workflow_task.state == WORKFLOW_TASK_STARTED &&
         run->workflow_task.started_event_id == token.id &&
-        run->workflow_task.attempt == token.attempt)
+        run->workflow_task.attempt == token.attempt &&
+        workflow_task_dispatch_number(&run->workflow_task) == token.dispatch)
         return run;
     Api__NotFoundFailure detail = API__NOT_FOUND_FAILURE__INIT;
     reply_error_detail(core, request, ERR_NOT_FOUND, "NotFoundFailure", &detail,
@@ -76,6 +78,10 @@ static void record_completed(struct core *core, struct run *run,
     run_event(core, run, event);
 }
 
+/* For a worker that names none: a task must not wait for ever for one that is gone. Temporal's SDKs
+ * say the same. */
+#define STICKY_DEFAULT_US (10 * US_PER_S)
+
 /* The sticky queue the worker names for the next task; a record only when it changes. */
 static void record_sticky(struct core *core, struct run *run,
                           const Api__StickyExecutionAttributes *sticky)
@@ -86,6 +92,8 @@ static void record_sticky(struct core *core, struct run *run,
         set.task_queue = sticky->worker_task_queue->name;
         set.has_schedule_to_start_us = true;
         set.schedule_to_start_us = duration_us(sticky->schedule_to_start_timeout);
+        if (set.schedule_to_start_us == 0)
+            set.schedule_to_start_us = STICKY_DEFAULT_US;
     }
     if (strcmp(text_or_empty(run->sticky_queue), text_or_empty(set.task_queue)) == 0 &&
         run->sticky_schedule_to_start_us == set.schedule_to_start_us)
@@ -126,8 +134,6 @@ static void complete_task(struct core *core, struct command_batch *batch,
     if (has_news || body->force_create_new_workflow_task)
         workflow_task_need(core, run);
     run_settle(core, run);
-    if (run->history.count >= LIMIT_HISTORY_EVENTS || run->history.size >= LIMIT_HISTORY_SIZE)
-        run_terminate(core, run, "history is longer than the limit", NULL, NULL);
 }
 
 static int check_completed(const Api__RespondWorkflowTaskCompletedRequest *body, struct error *err)

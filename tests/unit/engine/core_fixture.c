@@ -151,11 +151,13 @@ static void end_call(struct fixture *fixture)
 {
     for (size_t i = 0; i < fixture->outbox.reply_count; i++)
         take_reply(fixture, &fixture->outbox.replies[i]);
-    for (size_t i = 0; i < fixture->outbox.write_count; i++)
+    for (size_t i = 0; i < fixture->outbox.write_count && !fixture->loses_writes; i++)
         write_log(fixture, &fixture->outbox.writes[i]);
     for (size_t i = 0; i < fixture->outbox.kill_count && fixture->kill_count < 16; i++)
         fixture->kills[fixture->kill_count++] = fixture->outbox.kills[i];
     core_check(fixture->core);
+    if (fixture->loses_writes)
+        return;
     check_log(fixture);
     core_durable(fixture->core, fixture->sequence);
     core_check(fixture->core);
@@ -276,6 +278,7 @@ void fixture_restart(struct fixture *fixture)
 {
     core_destroy(fixture->core);
     fixture->core = core_create(&fixture->config);
+    fixture->loses_writes = false;
     int64_t next_run_key = 1;
     for (size_t i = 0; i < fixture->log_count; i++) {
         struct fixture_log *log = &fixture->logs[i];

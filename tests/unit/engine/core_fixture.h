@@ -40,7 +40,7 @@ struct fixture {
     uint64_t sequence;
     uint64_t entropy;
     uint64_t next_correlation;
-    bool holds_commits; /* writes are kept out of the log until fixture_commit */
+    bool loses_writes; /* nothing becomes durable any more, until a restart */
     struct fixture_log *logs;
     size_t log_count;
     struct fixture_reply *replies;

@@ -385,6 +385,51 @@ static void test_bad_commands(void **state)
     }
 }
 
+/* A timer is canceled once: two cancellations of a fired one must not hide another waiting event
+ * from the rule that a run cannot close before it has seen everything. */
+static void test_cancel_timer_twice(void **state)
+{
+    struct fixture *f = *state;
+    script_start(f, "twice");
+    uint64_t poll = script_poll_workflow(f, 2, 1);
+    script_respond(f, 2, script_workflow_task(f, 2, poll), script_timer(f, "t", 5 * S));
+    script_signal(f, "twice", "s1");
+    workflow_task_message *task = script_workflow_task(f, 2, poll);
+    fixture_advance(f, 6 * S);
+    script_signal(f, "twice", "s2");
+    fixture_refused(f, 2, METHOD_RESPOND_WORKFLOW_TASK_COMPLETED,
+                    script_completion(f, task,
+                                      (Api__Command *const[4]){
+                                          script_cancel_timer(f, "t"), script_cancel_timer(f, "t"),
+                                          script_complete(f, "s2 was never seen")}),
+                    3, "timer id t is not known");
+}
+
+/* A worker that names a sticky queue without a timeout and goes: its task does not wait for ever.
+ */
+static void test_sticky_without_timeout(void **state)
+{
+    struct fixture *f = *state;
+    script_start(f, "gone");
+    uint64_t sticky_poll = script_poll_sticky(f, 2, "sticky-2", 1);
+    workflow_task_message *task = script_workflow_task(f, 2, script_poll_workflow(f, 2, 0));
+    Api__RespondWorkflowTaskCompletedRequest *completion =
+        sticky_completion(f, task, script_timer(f, "t", S));
+    completion->sticky_attributes->schedule_to_start_timeout = NULL;
+    fixture_ok(f, 2, METHOD_RESPOND_WORKFLOW_TASK_COMPLETED, completion);
+    Api__CancelRequest cancel = API__CANCEL_REQUEST__INIT;
+    cancel.has_correlation_id = true;
+    cancel.correlation_id = sticky_poll;
+    fixture_ok(f, 2, METHOD_CANCEL, &cancel);
+    fixture_advance(f, S); /* the next task waits in the queue that was just polled */
+    fixture_restart(f);
+    uint64_t poll = script_poll_workflow(f, 5, 1);
+    fixture_advance(f, 10 * S - 1);
+    script_no_task(f, 5, poll);
+    fixture_advance(f, 1);
+    assert_int_equal(script_workflow_task(f, 5, poll)->history->events[0]->event_id, 1);
+}
+
 static void test_duplicate_timer(void **state)
 {
     struct fixture *f = *state;
@@ -539,6 +584,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_worker_lost, setup, teardown),
         cmocka_unit_test_setup_teardown(test_cancel_fired_timer, setup, teardown),
         cmocka_unit_test_setup_teardown(test_bad_commands, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_cancel_timer_twice, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_sticky_without_timeout, setup, teardown),
         cmocka_unit_test_setup_teardown(test_duplicate_timer, setup, teardown),
         cmocka_unit_test_setup_teardown(test_terminate, setup, teardown),
         cmocka_unit_test_setup_teardown(test_run_timeout, setup, teardown),
