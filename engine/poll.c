@@ -45,10 +45,10 @@ static void poll_add(struct core *core, const struct core_request *request, enum
         if (request->deadline_utc_us != 0 && request->deadline_utc_us < deadline_us)
             deadline_us = request->deadline_utc_us;
     }
-    struct queue *queue = queue_get(core, kind, poll->task_queue->name);
     struct pending *pending = pending_create(core, request, PENDING_POLL, deadline_us);
     if (pending == NULL)
         return;
+    struct queue *queue = queue_get(core, kind, poll->task_queue->name);
     pending->queue = queue;
     pending->standing = poll->slots > 0;
     pending->identity = strdup(text_or_empty(poll->identity));

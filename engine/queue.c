@@ -128,7 +128,8 @@ void queues_match(struct core *core)
             hand_out(core, queue, &match);
         LL_DELETE2(core->dirty_queues, queue, dirty_next);
         queue->is_dirty = false;
-        if (task_queue_is_idle(queue->tasks) && queue->polled_us + ALIVE_US <= core->now_us) {
+        bool is_kept = queue->kind == QUEUE_STICKY && queue->polled_us + ALIVE_US > core->now_us;
+        if (task_queue_is_idle(queue->tasks) && !is_kept) {
             HASH_DEL(core->queues, queue);
             task_queue_destroy(queue->tasks);
             free(queue);

@@ -35,8 +35,6 @@ void signal_record(struct core *core, struct run *run, const struct signal *sign
     attributes->header = message_copy(arena, signal->header);
     attributes->request_id = text_copy(arena, signal->request_id);
     run_event(core, run, event);
-    workflow_task_need(core, run);
-    run_settle(core, run);
 }
 
 int signal_run(struct core *core, struct run *run, const struct signal *signal, struct error *err)
@@ -51,6 +49,8 @@ int signal_run(struct core *core, struct run *run, const struct signal *signal, 
         return error_set(err, ERR_LIMIT, "run %s has had %d signals", run->run_id, LIMIT_SIGNALS);
     run_make_room(core, run);
     signal_record(core, run, signal);
+    workflow_task_need(core, run);
+    run_settle(core, run);
     return 0;
 }
 

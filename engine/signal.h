@@ -18,7 +18,7 @@ int signal_check(const struct signal *signal, struct error *err);
 /* Signals an open run. ERR_LIMIT when it has had too many. */
 int signal_run(struct core *core, struct run *run, const struct signal *signal, struct error *err);
 
-/* The event and the workflow task that hears of it. */
+/* The event alone: for a run that is just being started. */
 void signal_record(struct core *core, struct run *run, const struct signal *signal);
 
 #endif

@@ -200,10 +200,25 @@ static struct run *create(struct core *core, const Api__StartWorkflowExecutionRe
     return run;
 }
 
+/* At once, or when the start delay is over. */
+static void schedule_first_task(struct core *core, struct run *run)
+{
+    if (run->start_delay_us > 0)
+        workflow_task_arm(core, run);
+    else
+        workflow_task_need(core, run);
+}
+
 /* --- the rules of workflow ids ------------------------------------------------------------------
  */
 
-enum decision { DECISION_CREATE, DECISION_USE, DECISION_REFUSE, DECISION_LOOK_UP };
+enum decision {
+    DECISION_CREATE,
+    DECISION_USE,
+    DECISION_REFUSE,
+    DECISION_LOOK_UP,
+    DECISION_DONE, /* an error has been replied */
+};
 
 struct found {
     const char *run_id; /* of the run to use or to refuse for */
@@ -279,21 +294,21 @@ static enum decision decide(struct core *core, const struct core_request *reques
     if (run == NULL && recent == NULL && needs_store(core, body)) {
         if (request->lookup == NULL)
             return DECISION_LOOK_UP;
-        if (request->lookup->found)
-            run = core_run_read_back(core, request);
+        if (request->lookup->found && (run = core_run_read_back(core, request)) == NULL)
+            return DECISION_DONE;
     }
     if (run != NULL) {
         found_set(found, run, request_id);
         if (found->same_request)
             return DECISION_USE;
-        if (run_is_open(run))
-            return decide_open(core, run, body);
     }
-    if (recent != NULL) {
+    if (recent != NULL) { /* a repeated request changes nothing, whatever was started since */
         *found = (struct found){.run_id = recent->run_id, .same_request = true};
         return DECISION_USE;
     }
-    return run != NULL ? decide_closed(run, body) : DECISION_CREATE;
+    if (run == NULL)
+        return DECISION_CREATE;
+    return run_is_open(run) ? decide_open(core, run, body) : decide_closed(run, body);
 }
 
 static void refuse(struct core *core, const struct core_request *request, const struct found *found,
@@ -352,14 +367,13 @@ enum core_result handle_start(struct core *core, const struct core_request *requ
     case DECISION_USE:
         reply_started(core, request, found.run_id, found.same_request, found.status);
         return CORE_HANDLED;
+    case DECISION_DONE:
+        return CORE_HANDLED;
     case DECISION_CREATE:
         break;
     }
     struct run *run = create(core, body);
-    if (run->start_delay_us > 0)
-        workflow_task_arm(core, run);
-    else
-        workflow_task_need(core, run);
+    schedule_first_task(core, run);
     reply_started(core, request, run->run_id, true, run->status);
     return CORE_HANDLED;
 }
@@ -420,6 +434,8 @@ enum core_result handle_signal_with_start(struct core *core, const struct core_r
         core_need_fill(need, body->workflow_id, NULL, true);
         return CORE_NEEDS_RUN;
     }
+    if (decision == DECISION_DONE)
+        return CORE_HANDLED;
     if (decision == DECISION_REFUSE) {
         refuse(core, request, &found, body->workflow_id);
         return CORE_HANDLED;
@@ -433,6 +449,7 @@ enum core_result handle_signal_with_start(struct core *core, const struct core_r
         struct run *run = create(core, &start);
         found.run_id = run->run_id;
         signal_record(core, run, &signal);
+        schedule_first_task(core, run);
     } else if (found.status == WORKFLOW_EXECUTION_STATUS_RUNNING) {
         const Api__WorkflowExecution execution = {.workflow_id = body->workflow_id};
         rc = signal_run(core, core_run_find(core, &execution), &signal, &err);

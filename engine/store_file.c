@@ -164,7 +164,8 @@ int store_file_open(const char *path, sqlite3 **ret_db, struct error *err)
         code = configure(db, err);
     if (code == 0)
         code = migrate(db, version, err);
-    if (code == 0 && version == 0)
+    /* Each time: the one that made the file may have been killed before it came here. */
+    if (code == 0)
         code = sync_directory(path, err);
     if (code != 0) {
         sqlite_close(db);

@@ -136,6 +136,44 @@ static void test_repeated_start(void **state)
     assert_int_equal(f->log_count, 1);
 }
 
+/* A repeated start is recognised even when a newer run of its id is open: it must not end that run.
+ */
+static void test_repeated_start_behind_another(void **state)
+{
+    struct fixture *f = *state;
+    Api__StartWorkflowExecutionRequest *first = script_start_request(f, "repeat");
+    first->request_id = "r1";
+    first->has_workflow_id_conflict_policy = true;
+    first->workflow_id_conflict_policy = WORKFLOW_ID_CONFLICT_POLICY_TERMINATE_EXISTING;
+    Api__StartWorkflowExecutionResponse *response =
+        fixture_ok(f, 1, METHOD_START_WORKFLOW_EXECUTION, first);
+    const char *run_id = response->run_id;
+    finish(f);
+    const char *second_id = script_start(f, "repeat");
+    response = fixture_ok(f, 1, METHOD_START_WORKFLOW_EXECUTION, first);
+    assert_string_equal(response->run_id, run_id);
+    assert_string_not_equal(run_id, second_id);
+    assert_int_equal(f->log_count, 2);
+    assert_false(f->logs[1].closed);
+}
+
+/* A damaged log of the run before: one answer, an error, and nothing is started. */
+static void test_start_over_damaged_log(void **state)
+{
+    struct fixture *f = *state;
+    script_start(f, "damaged");
+    finish(f);
+    f->logs[0].blobs[0].size -= 1;
+    f->loses_writes = true; /* the fixture would read the log, too */
+    Api__StartWorkflowExecutionRequest *start = script_start_request(f, "damaged");
+    start->has_workflow_id_reuse_policy = true;
+    start->workflow_id_reuse_policy = WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE;
+    uint64_t correlation = fixture_send(f, 1, METHOD_START_WORKFLOW_EXECUTION, start);
+    assert_int_equal(f->outbox.write_count, 0);
+    assert_int_equal(fixture_take(f, 1, correlation)->grpc_status, 15);
+    assert_null(fixture_find(f, 1, correlation));
+}
+
 static void test_start_refused(void **state)
 {
     struct fixture *f = *state;
@@ -211,6 +249,57 @@ static void test_signal_with_start(void **state)
                         "2 WORKFLOW_EXECUTION_SIGNALED name=s1\n"
                         "3 WORKFLOW_TASK_SCHEDULED queue=wq attempt=1\n"
                         "4 WORKFLOW_EXECUTION_SIGNALED name=s2\n");
+}
+
+/* The signal that came with a delayed start waits with it; one that comes later ends the delay. */
+static void test_signal_with_delayed_start(void **state)
+{
+    struct fixture *f = *state;
+    Api__SignalWithStartWorkflowExecutionRequest both =
+        API__SIGNAL_WITH_START_WORKFLOW_EXECUTION_REQUEST__INIT;
+    const Api__StartWorkflowExecutionRequest *start = script_start_request(f, "late");
+    both.namespace_ = start->namespace_;
+    both.workflow_id = start->workflow_id;
+    both.workflow_type = start->workflow_type;
+    both.task_queue = start->task_queue;
+    both.workflow_start_delay = script_duration(f, 30 * S);
+    both.signal_name = "s1";
+    fixture_ok(f, 1, METHOD_SIGNAL_WITH_START_WORKFLOW_EXECUTION, &both);
+    fixture_restart(f); /* the delay survives */
+    uint64_t poll = script_poll_workflow(f, 2, 1);
+    fixture_advance(f, 30 * S - 1);
+    script_no_task(f, 2, poll);
+    fixture_advance(f, 1);
+    workflow_task_message *task = script_workflow_task(f, 2, poll);
+    assert_int_equal(task->started_event_id, 4);
+    script_respond(f, 2, task, script_complete(f, "r"));
+    both.workflow_id = "sooner";
+    fixture_ok(f, 1, METHOD_SIGNAL_WITH_START_WORKFLOW_EXECUTION, &both);
+    script_no_task(f, 2, poll);
+    script_signal(f, "sooner", "s2");
+    assert_int_equal(script_workflow_task(f, 2, poll)->started_event_id, 5);
+}
+
+/* Whatever makes a history too long, it ends there: signals to a run without a worker, too. */
+static void test_history_limit(void **state)
+{
+    struct fixture *f = *state;
+    script_start(f, "large");
+    char *big = arena_alloc(&f->arena, LIMIT_PAYLOAD_SIZE);
+    memset(big, 'x', LIMIT_PAYLOAD_SIZE - 100);
+    big[LIMIT_PAYLOAD_SIZE - 100] = '\0';
+    Api__SignalWorkflowExecutionRequest signal = API__SIGNAL_WORKFLOW_EXECUTION_REQUEST__INIT;
+    signal.namespace_ = "default";
+    signal.workflow_execution = script_execution(f, "large");
+    signal.signal_name = "s";
+    signal.input = script_payloads(f, big);
+    for (size_t i = 0; i < LIMIT_HISTORY_SIZE / LIMIT_PAYLOAD_SIZE; i++)
+        fixture_ok(f, 1, METHOD_SIGNAL_WORKFLOW_EXECUTION, &signal);
+    assert_false(f->logs[0].closed);
+    fixture_ok(f, 1, METHOD_SIGNAL_WORKFLOW_EXECUTION, &signal);
+    assert_true(f->logs[0].closed);
+    assert_int_equal(f->logs[0].run.status, WORKFLOW_EXECUTION_STATUS_TERMINATED);
+    fixture_refused(f, 1, METHOD_SIGNAL_WORKFLOW_EXECUTION, &signal, 5, "no open workflow");
 }
 
 /* Too many events behind a task that does not end: it is failed, and they get their place. */
@@ -469,6 +558,10 @@ int main(void)
         TEST(test_policies),
         TEST(test_reuse_after_failure),
         TEST(test_repeated_start),
+        TEST(test_repeated_start_behind_another),
+        TEST(test_start_over_damaged_log),
+        TEST(test_signal_with_delayed_start),
+        TEST(test_history_limit),
         TEST(test_start_refused),
         TEST(test_repeated_signal),
         TEST(test_signal_with_start),
