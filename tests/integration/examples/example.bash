@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: Apache-2.0
+# example.bash: runs an example as its README says, in a copy of its folder.
+
+load "$ARGOSY_SOURCE_DIR/tests/fleet.bash"
+
+# example_setup NAME: copies the example, goes there, and builds it with the command of its README.
+# The fleet's data is in .argosy there, where the command line tool finds it unasked.
+example_setup() {
+  fleet_setup
+  mkdir "$FLEET_DIR/examples"
+  ln -s "$ARGOSY_SOURCE_DIR/include" "$FLEET_DIR/include"
+  cp -r "$ARGOSY_SOURCE_DIR/examples/$1" "$FLEET_DIR/examples/"
+  cd "$FLEET_DIR/examples/$1"
+  eval "$(grep '^cc ' README.md) -Wall -Wextra -Werror"
+  unset ARGOSY_DATA_DIR ARGOSY_ENDPOINT
+}
+
+# client: for fleet.bash; the commands of an example name no fleet.
+client() {
+  argosy "$@"
+}
+
+# example_up CONFIG: runs the fleet of the example's config and waits until it is ready.
+example_up() {
+  argosy up -c "$1" >>"$FLEET_LOG" 2>&1 3>&- &
+  FLEET_PID=$!
+  fleet_wait_log "fleet ready" || { cat "$FLEET_LOG"; return 1; }
+}
+
+# event_wait ID TYPE [COUNT]: returns when the run has COUNT events (1) of the type; fails after 30 s.
+event_wait() {
+  local lines
+  lines=$(grep -m "${3:-1}" -- "EVENT_TYPE_$2\"" \
+    < <(timeout 30 argosy workflow show --id "$1" --follow --output json 2>/dev/null 3>&-)) || true
+  [ "$(grep -c . <<<"$lines")" = "${3:-1}" ]
+}
