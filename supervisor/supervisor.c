@@ -3,6 +3,7 @@
 #include "supervisor/supervisor.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,6 +29,7 @@ struct supervisor {
     const struct process_setting *setting;
     struct process *processes;
     size_t process_count;
+    bool ends_on_hangup; /* runs in somebody's terminal, and nohup does not say otherwise */
 
     /* state */
     bool is_stopping;
@@ -62,6 +64,16 @@ static int open_signals(void)
     return signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
+static bool is_in_terminal(void)
+{
+    int fd = open("/dev/tty", O_RDONLY | O_NOCTTY | O_CLOEXEC);
+    if (fd < 0)
+        return false;
+    close(fd);
+    struct sigaction hangup;
+    return sigaction(SIGHUP, NULL, &hangup) == 0 && hangup.sa_handler != SIG_IGN;
+}
+
 static int supervisor_open(struct supervisor *supervisor, const struct placement *placement,
                            const struct process_setting *setting, struct error *err)
 {
@@ -72,6 +84,7 @@ static int supervisor_open(struct supervisor *supervisor, const struct placement
     for (size_t i = 0; i < placement->pin_count; i++)
         process_init(&supervisor->processes[i], &placement->pins[i]);
     supervisor->process_count = placement->pin_count;
+    supervisor->ends_on_hangup = is_in_terminal();
 
     /* Children of dead children become ours, as they would process 1's. */
     prctl(PR_SET_CHILD_SUBREAPER, 1);
@@ -337,6 +350,12 @@ static void take_signals(struct supervisor *supervisor)
     while (read(supervisor->signal_fd, &info, sizeof info) == (ssize_t)sizeof info) {
         if (info.ssi_signo == SIGCHLD) {
             reap_strangers(supervisor);
+        } else if (info.ssi_signo == SIGHUP && supervisor->ends_on_hangup) {
+            /* The kernel and the shell each send one: the second is no hurry. */
+            if (!supervisor->is_stopping) {
+                log_info("fleet.stopping", "signal=%d reason=\"the terminal was closed\"", SIGHUP);
+                stop_fleet(supervisor, EXIT_OK);
+            }
         } else if (info.ssi_signo == SIGHUP) {
             log_warn("reload.refused", "reason=\"reloading the configuration is not supported\"");
         } else {

@@ -204,6 +204,35 @@ list_commands() {
   jq -es 'map(.event) | index("fleet.ready") != null and index("worker.ready") != null' dev.log
 }
 
+@test "closing the terminal ends its fleet; nohup keeps it" {
+  argosy model synth tiny
+  cat >terminal.py <<'PY'
+# Runs a command in a terminal of its own, closes that when the fleet is ready, waits for the end.
+import os, pty, sys
+pid, terminal = pty.fork()
+if pid == 0:
+    os.execvp(sys.argv[1], sys.argv[1:])
+said = b""
+while b"fleet ready" not in said:
+    said += os.read(terminal, 65536)
+os.close(terminal)
+print(pid, flush=True)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+PY
+  run -0 timeout 60 python3 terminal.py argosy dev --model tiny --device cpu --data-dir data
+  [[ "$output" =~ ^[0-9]+$ ]]
+  ! pgrep -f "$FOLDER/data/fleet" || false
+
+  mkfifo pid
+  timeout 60 python3 terminal.py sh -c \
+    'trap "" HUP; exec argosy dev --model tiny --device cpu --data-dir data' >pid 3>&- &
+  read -r fleet <pid
+  # Its workers do not drain: they still take work.
+  run -0 timeout 20 argosy workflow execute --type PrepareAndInferWorkflow --input '"x"' --data-dir data
+  kill -TERM "$fleet"
+  wait $!
+}
+
 @test "topo: the plan of this machine and of a made-up one" {
   run -0 argosy topo
   [[ "$output" == *engine* ]]
