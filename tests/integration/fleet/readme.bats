@@ -39,12 +39,12 @@ fleet_block() {
   fleet_wait_log "fleet ready" || { cat "$FLEET_LOG"; return 1; }
 }
 
-# lines_block HEADING N: runs a block line by line, each as a person would.
+# lines_block HEADING N: runs a block line by line; a line that waits for ever fails.
 lines_block() {
   local line
   while read -r line; do
     echo "\$ $line"
-    eval "$line" || return 1
+    timeout 30 bash -c "$line" || return 1
   done < <(block "$1" "$2")
 }
 
