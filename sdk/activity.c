@@ -27,18 +27,29 @@ static const struct state_row activity_rows[] = {
 
 /* ---- host ---- */
 
-int activity_host_init(struct activity_host *host, struct error *err)
+int activity_host_create(struct activity_host **ret_host, struct error *err)
 {
-    *host = (struct activity_host){0};
+    struct activity_host *host = calloc(1, sizeof *host);
+    if (host == NULL)
+        return error_set(err, ERR_MEMORY, "out of memory");
+    atomic_init(&host->references, 1);
     atomic_init(&host->is_draining, false);
     int errnum = pthread_mutex_init(&host->mutex, NULL);
-    return errnum == 0 ? 0 : error_set_errno(err, ERR_MEMORY, errnum, "could not make a mutex");
+    if (errnum != 0) {
+        free(host);
+        return error_set_errno(err, ERR_MEMORY, errnum, "could not make a mutex");
+    }
+    *ret_host = host;
+    return 0;
 }
 
-void activity_host_fini(struct activity_host *host)
+void activity_host_unref(struct activity_host *host)
 {
+    if (host == NULL || atomic_fetch_sub_explicit(&host->references, 1, memory_order_acq_rel) != 1)
+        return;
     ASSERT(host->held == NULL);
     pthread_mutex_destroy(&host->mutex);
+    free(host);
 }
 
 size_t activity_host_held(struct activity_host *host)
@@ -116,9 +127,11 @@ void activity_unref(struct argosy_activity *activity)
 {
     if (atomic_fetch_sub_explicit(&activity->references, 1, memory_order_acq_rel) != 1)
         return;
+    struct activity_host *host = activity->host;
     arena_fini(&activity->details_arena);
     arena_fini(&activity->arena.arena);
     free(activity);
+    activity_host_unref(host);
 }
 
 void activity_drop(struct argosy_activity *activity)
@@ -146,7 +159,7 @@ static bool fill(struct argosy_activity *activity, const Api__PollActivityTaskQu
             execution == NULL || execution->workflow_id == NULL ? "" : execution->workflow_id,
         .run_id = execution == NULL || execution->run_id == NULL ? "" : execution->run_id,
         .workflow_type = workflow_type == NULL ? "" : workflow_type,
-        .task_queue = task_queue,
+        .task_queue = arena_strdup(arena, task_queue),
         .attempt = task->attempt == 0 ? 1 : task->attempt,
         .loss_count = task->loss_count,
         .scheduled_time_utc_us = timestamp_utc_us(task->scheduled_time),
@@ -158,7 +171,8 @@ static bool fill(struct argosy_activity *activity, const Api__PollActivityTaskQu
     int64_t timeout_ms = activity->info.heartbeat_timeout_ms;
     activity->heartbeat_interval_ns =
         timeout_ms > 0 ? (uint64_t)timeout_ms * NS_PER_MS / 10 * 8 : HEARTBEAT_INTERVAL_NS;
-    if (!payloads_view(task->input, arena, &activity->inputs) ||
+    if (activity->info.task_queue == NULL ||
+        !payloads_view(task->input, arena, &activity->inputs) ||
         !payloads_view_first(task->heartbeat_details, arena, &activity->last_heartbeat))
         return false;
     activity->first_input =
@@ -198,6 +212,7 @@ int activity_create(struct activity_host *host, const struct argosy_registry *re
     if (activity == NULL)
         return error_set(err, ERR_MEMORY, "out of memory");
     activity->host = host;
+    atomic_fetch_add_explicit(&host->references, 1, memory_order_relaxed);
     activity->machine = (struct state_machine){activity_rows, ACTIVITY_RUNNING};
     atomic_init(&activity->is_canceled, false);
     atomic_init(&activity->references, 2); /* the held list's and the handle */
@@ -354,8 +369,7 @@ void argosy_activity_cancel(struct argosy_activity *activity)
 
 /* ---- handing back ---- */
 
-/* Moves a running task to ABANDONED, its newest details and its release on their way. The host's
- * mutex is held. */
+/* Sends a running task's newest details and its release. The host's mutex is held. */
 static void hand_back(struct argosy_activity *activity)
 {
     if (activity->is_unsent)

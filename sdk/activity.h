@@ -3,9 +3,9 @@
  * activity: a task of an activity in this process, from its dispatch to the engine's receipt of its
  * outcome.
  *
- *     RUNNING ──complete, fail, cancel──► FINISHING ──receipt──► (gone)
- *        │                                                         ▲
- *        └──────release; lost to us──────► ABANDONED ──────────────┘ (the handle is given up)
+ *     RUNNING ──complete, fail, cancel, release──► FINISHING ──receipt──► (gone)
+ *        │                                                                  ▲
+ *        └──────────────lost to us───────────────► ABANDONED ───────────────┘ (handle given up)
  *
  * A task is held from its dispatch until the receipt: it is named in Hello, so that an engine that
  * restarts meanwhile does not give it to another worker. Only RUNNING tasks send anything; what a
@@ -35,8 +35,10 @@
 /* How long an outcome is offered to an engine that does not answer. */
 #define ACTIVITY_REPORT_TIMEOUT_MS (10 * 60 * 1000)
 
-/* What all tasks of a worker share. */
+/* What all tasks of a worker share. It lives as long as the worker and every handle: code that
+ * finishes a task late finds it abandoned, never freed. */
 struct activity_host {
+    atomic_uint references; /* the worker's, one per task */
     struct connection *connection;
     const char *name_space;
     const char *identity;
@@ -78,14 +80,15 @@ struct argosy_activity {
     struct argosy_activity *queue_next; /* activity_pool */
 };
 
-int activity_host_init(struct activity_host *host, struct error *err);
+/* The worker's reference is the caller's. ERR_MEMORY. */
+int activity_host_create(struct activity_host **ret_host, struct error *err);
 
-/* Nothing may be held any more. */
-void activity_host_fini(struct activity_host *host);
+/* Gives up a reference. The worker's goes when nothing is held any more. NULL is fine. */
+void activity_host_unref(struct activity_host *host);
 
 /* A held task in state RUNNING from a dispatch's reply body, which is copied; the handle is the
  * caller's to pass to the type's function. ERR_PROTOCOL for a malformed one, ERR_NOT_FOUND for a
- * type that is not registered (ret_token then names the task), ERR_MEMORY. */
+ * type that is not registered, ERR_MEMORY. */
 int activity_create(struct activity_host *host, const struct argosy_registry *registry,
                     const uint8_t *body, size_t body_size, const char *task_queue,
                     struct argosy_activity **ret_activity, struct error *err);

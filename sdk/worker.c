@@ -146,13 +146,14 @@ static int make_polls(struct argosy_worker *worker, const struct argosy_worker_o
                             queue->slots == 0 ? default_slots() : queue->slots);
     }
     if (fits && worker->workflow_type_count > 0)
-        fits = add_poll(worker, POLL_STICKY, worker->runner.sticky_queue, workflow_slots);
+        fits = add_poll(worker, POLL_STICKY, worker->sticky_queue, workflow_slots);
     return fits ? 0 : error_set(err, ERR_MEMORY, "out of memory");
 }
 
 static int make_runner(struct argosy_worker *worker, const struct argosy_worker_options *options,
                        struct error *err)
 {
+    worker->sticky_queue = arena_printf(&worker->arena, "sticky-%s", worker->instance_id);
     size_t cached = options->cached_runs == 0 ? CACHED_RUNS_DEFAULT : (size_t)options->cached_runs;
     worker->runner = (struct workflow_runner){
         .config = {.registry = worker->registry,
@@ -162,7 +163,7 @@ static int make_runner(struct argosy_worker *worker, const struct argosy_worker_
                    .log_context = worker},
         .cache = {.capacity = cached},
         .identity = worker->options.identity,
-        .sticky_queue = arena_printf(&worker->arena, "sticky-%s", worker->instance_id),
+        .sticky_queue = worker->sticky_queue,
     };
     if (worker->runner.config.pool == NULL || worker->runner.sticky_queue == NULL)
         return error_set(err, ERR_MEMORY, "out of memory");
@@ -220,11 +221,11 @@ static int make_parts(struct argosy_worker *worker, const struct argosy_worker_o
         code = make_descriptors(worker, err);
     if (code == 0)
         code = grow_pool(worker, err);
-    worker->host.name_space = worker->options.name_space;
-    worker->host.identity = worker->options.identity;
-    worker->host.on_wake = wake;
-    worker->host.on_log = on_text;
-    worker->host.context = worker;
+    worker->host->name_space = worker->options.name_space;
+    worker->host->identity = worker->options.identity;
+    worker->host->on_wake = wake;
+    worker->host->on_log = on_text;
+    worker->host->context = worker;
     return code;
 }
 
@@ -249,7 +250,7 @@ int argosy_worker_create(const struct argosy_worker_options *options,
     atomic_init(&worker->is_stopping, false);
     atomic_init(&worker->grace_ms, INT64_MAX);
     pthread_mutex_init(&worker->mutex, NULL);
-    code = activity_host_init(&worker->host, inner);
+    code = activity_host_create(&worker->host, inner);
     if (code == 0)
         code = activity_pool_init(&worker->pool, inner);
     if (code == 0)
@@ -267,7 +268,7 @@ void argosy_worker_destroy(struct argosy_worker *worker)
     if (worker == NULL)
         return;
     activity_pool_fini(&worker->pool);
-    activity_host_fini(&worker->host);
+    activity_host_unref(worker->host);
     run_cache_fini(&worker->runner.cache);
     coroutine_pool_destroy(worker->runner.config.pool);
     if (worker->wake_fd >= 0)
@@ -286,7 +287,7 @@ static void on_hello(void *context, struct arena *arena, Api__HelloRequest *hell
 {
     struct argosy_worker *worker = context;
     worker_task_tokens(worker, arena, hello);
-    activity_host_tokens(&worker->host, arena, hello);
+    activity_host_tokens(worker->host, arena, hello);
 }
 
 static void on_session(void *context, const Api__HelloResponse *hello, bool engine_changed)
@@ -294,7 +295,7 @@ static void on_session(void *context, const Api__HelloResponse *hello, bool engi
     struct argosy_worker *worker = context;
     (void)engine_changed; /* polls are issued anew in either case */
     worker->has_session = true;
-    activity_host_lose(&worker->host, hello->n_lost_task_tokens, hello->lost_task_tokens);
+    activity_host_lose(worker->host, hello->n_lost_task_tokens, hello->lost_task_tokens);
     if (worker->machine.state != WORKER_SERVING)
         return;
     worker_poll_all(worker);
@@ -327,9 +328,10 @@ static void complain(struct argosy_worker *worker, uint64_t now_ns)
 
 void argosy_worker_stop(struct argosy_worker *worker, int64_t grace_ms)
 {
+    int64_t wanted = grace_ms < 0 ? 0 : grace_ms;
     int64_t grace = atomic_load(&worker->grace_ms);
-    if (grace_ms < grace)
-        atomic_store(&worker->grace_ms, grace_ms < 0 ? 0 : grace_ms);
+    while (wanted < grace && !atomic_compare_exchange_weak(&worker->grace_ms, &grace, wanted))
+        ;
     atomic_store(&worker->is_stopping, true);
     wake(worker);
 }
@@ -366,7 +368,7 @@ static void tell_shutdown(struct argosy_worker *worker)
         return;
     Api__ShutdownWorkerRequest message = API__SHUTDOWN_WORKER_REQUEST__INIT;
     message.namespace_ = worker->options.name_space;
-    message.sticky_task_queue = worker->runner.sticky_queue;
+    message.sticky_task_queue = worker->sticky_queue;
     message.identity = worker->options.identity;
     message.reason = "drained";
     message.worker_instance_key = worker->instance_id;
@@ -391,7 +393,8 @@ static void begin_drain(struct argosy_worker *worker, uint64_t now_ns)
 {
     state_move(&worker->machine, WORKER_DRAINING);
     worker->deadline_ns = grace_end_ns(worker, now_ns);
-    atomic_store(&worker->host.is_draining, true);
+    atomic_store(&worker->host->is_draining, true);
+    worker->runner.sticky_queue = NULL; /* the next tasks of what runs here are anybody's */
     worker_poll_cancel(worker);
     activity_pool_release(&worker->pool);
 }
@@ -407,12 +410,14 @@ static void drain_turn(struct argosy_worker *worker, uint64_t now_ns)
         if (now_ns >= worker->deadline_ns) {
             state_move(&worker->machine, WORKER_RELEASING);
             worker->deadline_ns = now_ns + RELEASE_WAIT_NS;
-            activity_host_release_all(&worker->host);
+            activity_host_release_all(worker->host);
         }
     }
     bool is_leaving =
         worker->machine.state == WORKER_DRAINING || worker->machine.state == WORKER_RELEASING;
-    bool is_clean = activity_host_held(&worker->host) == 0 && !worker_task_is_any(worker);
+    /* A poll that is still open may have tasks on their way here: ending now would lose them. */
+    bool is_clean = activity_host_held(worker->host) == 0 && !worker_task_is_any(worker) &&
+                    !(worker->has_session && worker_poll_is_open(worker));
     if (is_leaving && (is_clean || (worker->machine.state == WORKER_RELEASING &&
                                     now_ns >= worker->deadline_ns))) {
         tell_shutdown(worker);
@@ -466,7 +471,7 @@ static int loop(struct argosy_worker *worker, struct error *err)
         if (worker->machine.state == WORKER_STOPPED)
             return 0;
         complain(worker, now_ns);
-        uint64_t heartbeat_ns = activity_host_turn(&worker->host, now_ns);
+        uint64_t heartbeat_ns = activity_host_turn(worker->host, now_ns);
         uint64_t poll_ns = UINT64_MAX;
         if (worker->machine.state == WORKER_SERVING)
             poll_ns = worker_poll_turn(worker, now_ns);
@@ -500,13 +505,13 @@ int argosy_worker_run(struct argosy_worker *worker, struct argosy_error *err)
     int code = connection_open(&config, &worker->connection, inner);
     if (code < 0)
         return code;
-    worker->host.connection = worker->connection;
+    worker->host->connection = worker->connection;
     worker->complaint_ns = clock_monotonic_ns() + PATIENCE_NS;
     state_move(&worker->machine, WORKER_SERVING);
     code = loop(worker, inner);
     if (worker->machine.state != WORKER_STOPPED)
         state_move(&worker->machine, WORKER_STOPPED);
-    activity_host_abandon(&worker->host);
+    activity_host_abandon(worker->host);
     connection_close(worker->connection);
     worker->connection = NULL;
     return code;

@@ -54,6 +54,7 @@ struct argosy_worker {
     const struct argosy_registry *registry;
     struct arena arena; /* strings, polls, types */
     const char *instance_id;
+    const char *sticky_queue;
     const char **workflow_types;
     const char **activity_types;
     size_t workflow_type_count;
@@ -67,7 +68,7 @@ struct argosy_worker {
     struct workflow_runner runner;
     struct worker_task *tasks;
     struct arena task_arena; /* for one callback */
-    struct activity_host host;
+    struct activity_host *host;
     struct activity_pool pool;
     uint64_t deadline_ns; /* draining: end of the grace; releasing: end of waiting for receipts */
     uint64_t turn_ns;     /* when on_turn was last called */
@@ -94,8 +95,9 @@ void worker_log(struct argosy_worker *worker, const char *format, ...)
 void worker_poll_all(struct argosy_worker *worker);
 /* Asks again where that is due or slots were changed; returns when the next one is due. */
 uint64_t worker_poll_turn(struct argosy_worker *worker, uint64_t now_ns);
-/* Ends all polls. */
+/* Asks the engine to end all polls; tasks may come until it has (worker_poll_is_open). */
 void worker_poll_cancel(struct argosy_worker *worker);
+bool worker_poll_is_open(const struct argosy_worker *worker);
 
 /* ---- worker_task.c ---- */
 

@@ -80,13 +80,13 @@ static void activity_arrived(struct worker_poll *poll, const struct connection_r
     struct argosy_worker *worker = poll->worker;
     struct argosy_activity *activity;
     struct error err = {0};
-    if (activity_create(&worker->host, worker->registry, reply->body, reply->body_size, poll->queue,
+    if (activity_create(worker->host, worker->registry, reply->body, reply->body_size, poll->queue,
                         &activity, &err) < 0) {
         /* Its timeouts, or the end of this session, give it to another worker. */
         worker_log(worker, "cannot take an activity of %s: %s", poll->queue, err.text);
         return;
     }
-    if (atomic_load(&worker->host.is_draining))
+    if (atomic_load(&worker->host->is_draining))
         argosy_activity_release(activity);
     else if (activity->type->async_function != NULL)
         activity->type->async_function(activity, activity->type->user_data);
@@ -171,4 +171,13 @@ void worker_poll_cancel(struct argosy_worker *worker)
         if (poll->correlation_id != 0)
             connection_cancel(worker->connection, poll->correlation_id, NULL);
     }
+}
+
+bool worker_poll_is_open(const struct argosy_worker *worker)
+{
+    for (size_t i = 0; i < worker->poll_count; i++) {
+        if (worker->polls[i].correlation_id != 0)
+            return true;
+    }
+    return false;
 }

@@ -194,7 +194,7 @@ static int answer_completed(struct work *work, struct workflow_answer *answer, s
     request->identity = work->runner->identity;
     request->namespace_ = work->runner->config.name_space;
     request->has_return_new_workflow_task = 1;
-    request->return_new_workflow_task = 1;
+    request->return_new_workflow_task = work->runner->sticky_queue != NULL;
     request->commands = run_commands(work->run, work->arena, &request->n_commands);
     if (request->commands == NULL)
         return out_of_memory(err);

@@ -18,7 +18,7 @@ struct workflow_runner {
     struct run_config config;
     struct run_cache cache;
     const char *identity;
-    const char *sticky_queue; /* NULL: runs are not sticky */
+    const char *sticky_queue; /* NULL: runs are not sticky, and no next task is asked for */
 };
 
 /* The core SDKs' default: a sticky worker that does not take its task for so long is given up. */

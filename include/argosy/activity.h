@@ -15,7 +15,8 @@
  * An asynchronous activity (argosy_registry_add_async_activity) gets the same handle, keeps it,
  * returns at once and finishes it later, from any thread, by exactly one of
  * argosy_activity_complete, _fail, _cancel or _release; the handle is then gone. That is how one
- * batch serves many tasks.
+ * batch serves many tasks. A handle may outlive the worker, if the registry does too: what is said
+ * of it then goes nowhere.
  *
  * Threading: every function here may be called from any thread, except that the arena is for one
  * thread at a time.
