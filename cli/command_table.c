@@ -35,6 +35,13 @@ static const struct command command_model = {
     .example = "argosy model fetch all-MiniLM-L6-v2",
 };
 
+static const struct command command_key = {
+    .name = "key",
+    .summary = "keys for an engine that is reached over tcp",
+    .arguments = "",
+    .example = "argosy key create engine.key",
+};
+
 static const struct command command_config = {
     .name = "config",
     .summary = "the fleet's config file",
@@ -75,6 +82,8 @@ const struct command *const command_table[] = {
     &command_model_synth,
     &command_model_list,
     &command_model_verify,
+    &command_key,
+    &command_key_create,
     &command_config,
     &command_config_check,
     &command_config_show,

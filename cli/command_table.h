@@ -25,6 +25,7 @@ extern const struct command command_model_fetch;
 extern const struct command command_model_synth;
 extern const struct command command_model_list;
 extern const struct command command_model_verify;
+extern const struct command command_key_create;
 extern const struct command command_config_check;
 extern const struct command command_config_show;
 
