@@ -107,13 +107,14 @@ static int default_queue(struct loader *loader, struct fleet_group *group)
     return 0;
 }
 
-/* Sentiment classes: what a first-time user can judge by eye. */
+/* Sentiment classes: what a first-time user can judge by eye. Of nine phrasings tried with
+ * all-MiniLM-L6-v2 on 18 short English sentences, these label the most as people do: 16. */
 static int default_labels(struct loader *loader, struct fleet_group *group)
 {
     static const struct fleet_label labels[] = {
-        {"positive", "This text expresses a positive feeling."},
-        {"negative", "This text expresses a negative feeling."},
-        {"neutral", "This text states a fact without any feeling."},
+        {"positive", "I am happy and satisfied. This is great."},
+        {"negative", "I am unhappy and disappointed. This is a complaint."},
+        {"neutral", "This is a note about times, places, numbers and things."},
     };
     group->labels = arena_memdup(loader->arena, labels, sizeof labels);
     group->label_count = sizeof labels / sizeof labels[0];
