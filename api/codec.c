@@ -1,32 +1,71 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * codec: see codec.h. Encoding writes with msgpack-c into the buffer, decoding reads with
- * msgpack_reader. Both recurse once per nested message, at most LIMIT_MESSAGE_DEPTH deep.
+ * codec: see codec.h. Encoding writes with msgpack_writer, decoding reads with msgpack_reader. Both
+ * recurse once per nested message, at most LIMIT_MESSAGE_DEPTH deep.
  */
 #include "api/codec.h"
 
-#include <msgpack/pack.h>
 #include <string.h>
 
 #include "api/field.h"
 #include "api/field_path.h"
 #include "api/msgpack_reader.h"
+#include "api/msgpack_writer.h"
 #include "common/assert.h"
 #include "common/limits.h"
 #include "common/utf8.h"
 
-/* --- encoding --- */
+/* Fields that a message of the schema may have. */
+#define FIELD_COUNT_MAX 256
 
-static int write_bytes(void *context, const char *data, size_t size)
+/* --- the fields that are set --- */
+
+/* One past the last member of the oneof whose first member is at `first`. The members of a oneof
+ * are neighbours in every message of the schema (test_codec holds it to that): HistoryEvent has 41
+ * of them, and the end of the row is found without looking at each. */
+static unsigned find_oneof_end(const ProtobufCMessageDescriptor *descriptor, unsigned first)
 {
-    buffer_append(context, data, size);
-    return 0; /* a failed buffer is noticed once, at the end */
+    const ProtobufCFieldDescriptor *fields = descriptor->fields;
+    unsigned last = first;
+    unsigned end = descriptor->n_fields;
+    while (end - last > 1) {
+        unsigned middle = last + (end - last) / 2;
+        if (field_is_in_oneof(&fields[middle]) &&
+            fields[middle].quantifier_offset == fields[first].quantifier_offset)
+            last = middle;
+        else
+            end = middle;
+    }
+    return end;
 }
 
-static int encode_message(const ProtobufCMessage *message, msgpack_packer *packer,
+/* The places in the descriptor of the fields that are set, in order; returns how many. */
+static size_t find_set_fields(const ProtobufCMessage *message, uint8_t places[FIELD_COUNT_MAX])
+{
+    const ProtobufCMessageDescriptor *descriptor = message->descriptor;
+    ASSERT(descriptor->n_fields <= FIELD_COUNT_MAX);
+    size_t count = 0;
+    unsigned i = 0;
+    while (i < descriptor->n_fields) {
+        const ProtobufCFieldDescriptor *field = &descriptor->fields[i];
+        unsigned next = i + 1;
+        if (field_is_in_oneof(field)) {
+            next = find_oneof_end(descriptor, i);
+            field = field_find(descriptor, *(const uint32_t *)field_quantifier(message, field));
+        }
+        if (field != NULL && field_is_set(message, field))
+            places[count++] = (uint8_t)(field - descriptor->fields);
+        i = next;
+    }
+    return count;
+}
+
+/* --- encoding --- */
+
+static int encode_message(const ProtobufCMessage *message, struct buffer *buffer,
                           struct field_path *path, struct error *err);
 
-static int encode_string(const char *text, msgpack_packer *packer, const struct field_path *path,
+static int encode_string(const char *text, struct buffer *buffer, const struct field_path *path,
                          struct error *err)
 {
     size_t size = strlen(text);
@@ -34,12 +73,11 @@ static int encode_string(const char *text, msgpack_packer *packer, const struct 
         return field_path_fail(path, err, ERR_LIMIT, "message is too large");
     if (!utf8_is_valid(text, size))
         return field_path_fail(path, err, ERR_INVALID, "text is not UTF-8");
-    msgpack_pack_str(packer, size);
-    msgpack_pack_str_body(packer, text, size);
+    msgpack_write_str(buffer, text, (uint32_t)size);
     return 0;
 }
 
-static int encode_value(const void *member, msgpack_packer *packer, struct field_path *path,
+static int encode_value(const void *member, struct buffer *buffer, struct field_path *path,
                         struct error *err)
 {
     switch (path->field->type) {
@@ -47,88 +85,80 @@ static int encode_value(const void *member, msgpack_packer *packer, struct field
     case PROTOBUF_C_TYPE_SINT32:
     case PROTOBUF_C_TYPE_SFIXED32:
     case PROTOBUF_C_TYPE_ENUM:
-        msgpack_pack_int32(packer, *(const int32_t *)member);
+        msgpack_write_signed(buffer, *(const int32_t *)member);
         return 0;
     case PROTOBUF_C_TYPE_INT64:
     case PROTOBUF_C_TYPE_SINT64:
     case PROTOBUF_C_TYPE_SFIXED64:
-        msgpack_pack_int64(packer, *(const int64_t *)member);
+        msgpack_write_signed(buffer, *(const int64_t *)member);
         return 0;
     case PROTOBUF_C_TYPE_UINT32:
     case PROTOBUF_C_TYPE_FIXED32:
-        msgpack_pack_uint32(packer, *(const uint32_t *)member);
+        msgpack_write_unsigned(buffer, *(const uint32_t *)member);
         return 0;
     case PROTOBUF_C_TYPE_UINT64:
     case PROTOBUF_C_TYPE_FIXED64:
-        msgpack_pack_uint64(packer, *(const uint64_t *)member);
+        msgpack_write_unsigned(buffer, *(const uint64_t *)member);
         return 0;
     case PROTOBUF_C_TYPE_FLOAT:
-        msgpack_pack_float(packer, *(const float *)member);
+        msgpack_write_float(buffer, *(const float *)member);
         return 0;
     case PROTOBUF_C_TYPE_DOUBLE:
-        msgpack_pack_double(packer, *(const double *)member);
+        msgpack_write_double(buffer, *(const double *)member);
         return 0;
     case PROTOBUF_C_TYPE_BOOL:
-        if (*(const protobuf_c_boolean *)member)
-            msgpack_pack_true(packer);
-        else
-            msgpack_pack_false(packer);
+        msgpack_write_bool(buffer, *(const protobuf_c_boolean *)member != 0);
         return 0;
     case PROTOBUF_C_TYPE_STRING:
-        return encode_string(*(const char *const *)member, packer, path, err);
+        return encode_string(*(const char *const *)member, buffer, path, err);
     case PROTOBUF_C_TYPE_BYTES: {
         const ProtobufCBinaryData *bytes = member;
         if (bytes->len > LIMIT_MESSAGE_SIZE)
             return field_path_fail(path, err, ERR_LIMIT, "message is too large");
-        msgpack_pack_bin(packer, bytes->len);
-        msgpack_pack_bin_body(packer, bytes->data, bytes->len);
+        msgpack_write_bin(buffer, bytes->data, (uint32_t)bytes->len);
         return 0;
     }
     case PROTOBUF_C_TYPE_MESSAGE: {
         struct field_path inner = {.parent = path, .depth = path->depth + 1};
-        return encode_message(*(const ProtobufCMessage *const *)member, packer, &inner, err);
+        return encode_message(*(const ProtobufCMessage *const *)member, buffer, &inner, err);
     }
     }
     UNREACHABLE();
 }
 
-static int encode_repeated(const ProtobufCMessage *message, msgpack_packer *packer,
+static int encode_repeated(const ProtobufCMessage *message, struct buffer *buffer,
                            struct field_path *path, struct error *err)
 {
     size_t count = field_count(message, path->field);
     if (count > LIMIT_REPEATED_COUNT)
         return field_path_fail(path, err, ERR_LIMIT, "too many elements");
-    msgpack_pack_array(packer, count);
+    msgpack_write_array(buffer, (uint32_t)count);
     const char *elements = *(char *const *)field_member(message, path->field);
     size_t size = field_size(path->field);
     for (size_t i = 0; i < count; i++) {
-        int rc = encode_value(elements + i * size, packer, path, err);
+        int rc = encode_value(elements + i * size, buffer, path, err);
         if (rc != 0)
             return rc;
     }
     return 0;
 }
 
-static int encode_message(const ProtobufCMessage *message, msgpack_packer *packer,
+static int encode_message(const ProtobufCMessage *message, struct buffer *buffer,
                           struct field_path *path, struct error *err)
 {
     const ProtobufCMessageDescriptor *descriptor = message->descriptor;
     if (path->depth > LIMIT_MESSAGE_DEPTH)
         return field_path_fail(path, err, ERR_LIMIT, "message is nested too deeply");
-    size_t present = 0;
-    for (unsigned i = 0; i < descriptor->n_fields; i++)
-        present += field_is_set(message, &descriptor->fields[i]);
-    msgpack_pack_map(packer, present);
-    for (unsigned i = 0; present > 0; i++) {
-        const ProtobufCFieldDescriptor *field = &descriptor->fields[i];
-        if (!field_is_set(message, field))
-            continue;
-        present--;
+    uint8_t places[FIELD_COUNT_MAX];
+    size_t count = find_set_fields(message, places);
+    msgpack_write_map(buffer, (uint32_t)count);
+    for (size_t i = 0; i < count; i++) {
+        const ProtobufCFieldDescriptor *field = &descriptor->fields[places[i]];
         path->field = field;
-        msgpack_pack_uint32(packer, field->id);
+        msgpack_write_unsigned(buffer, field->id);
         int rc = field->label == PROTOBUF_C_LABEL_REPEATED
-                     ? encode_repeated(message, packer, path, err)
-                     : encode_value(field_member(message, field), packer, path, err);
+                     ? encode_repeated(message, buffer, path, err)
+                     : encode_value(field_member(message, field), buffer, path, err);
         if (rc != 0)
             return rc;
     }
@@ -138,10 +168,8 @@ static int encode_message(const ProtobufCMessage *message, msgpack_packer *packe
 int codec_encode(const ProtobufCMessage *message, struct buffer *buffer, struct error *err)
 {
     size_t start = buffer->size;
-    msgpack_packer packer;
-    msgpack_packer_init(&packer, buffer, write_bytes);
     struct field_path path = {.descriptor = message->descriptor, .depth = 1};
-    int rc = encode_message(message, &packer, &path, err);
+    int rc = encode_message(message, buffer, &path, err);
     if (rc == 0 && buffer->failed)
         rc = error_set(err, ERR_MEMORY, "out of memory while encoding %s",
                        message->descriptor->short_name);
@@ -306,7 +334,7 @@ static int decode_field(struct decoder *decoder, const struct field_path *path,
     const ProtobufCFieldDescriptor *field = path->field;
     if (field->label == PROTOBUF_C_LABEL_REPEATED)
         return decode_repeated(decoder, path, message);
-    bool in_oneof = (field->flags & PROTOBUF_C_FIELD_FLAG_ONEOF) != 0;
+    bool in_oneof = field_is_in_oneof(field);
     if (in_oneof && *(const uint32_t *)field_quantifier(message, field) != 0)
         return field_path_fail(path, decoder->err, ERR_PROTOCOL,
                                "another member of its oneof is set");
@@ -321,8 +349,6 @@ static int decode_field(struct decoder *decoder, const struct field_path *path,
 }
 
 /* Fields of one message that were read: a second one of the same number is refused. */
-#define FIELD_COUNT_MAX 256
-
 struct field_set {
     uint64_t words[FIELD_COUNT_MAX / 64];
 };
@@ -342,8 +368,7 @@ static const ProtobufCFieldDescriptor *find_field(const ProtobufCMessageDescript
 {
     if (expected < descriptor->n_fields && descriptor->fields[expected].id == id)
         return &descriptor->fields[expected];
-    return id <= INT32_MAX ? protobuf_c_message_descriptor_get_field(descriptor, (unsigned)id)
-                           : NULL;
+    return field_find(descriptor, id);
 }
 
 static int decode_fields(struct decoder *decoder, uint32_t count, struct field_path *path,
@@ -466,10 +491,10 @@ ProtobufCMessage *codec_copy(const ProtobufCMessage *message, struct arena *aren
         return NULL;
     copy->n_unknown_fields = 0;
     copy->unknown_fields = NULL;
-    for (unsigned i = 0; i < descriptor->n_fields; i++) {
-        const ProtobufCFieldDescriptor *field = &descriptor->fields[i];
-        if (!field_is_set(message, field))
-            continue;
+    uint8_t places[FIELD_COUNT_MAX];
+    size_t count = find_set_fields(message, places);
+    for (size_t i = 0; i < count; i++) {
+        const ProtobufCFieldDescriptor *field = &descriptor->fields[places[i]];
         bool copied =
             field->label == PROTOBUF_C_LABEL_REPEATED
                 ? copy_repeated(field, message, copy, arena)

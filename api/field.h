@@ -27,6 +27,22 @@ static inline void *field_quantifier(const ProtobufCMessage *message,
     return (char *)(uintptr_t)message + field->quantifier_offset;
 }
 
+static inline bool field_is_in_oneof(const ProtobufCFieldDescriptor *field)
+{
+    return (field->flags & PROTOBUF_C_FIELD_FLAG_ONEOF) != 0;
+}
+
+/* The field with this number, or NULL. Most messages number their first fields 1, 2, 3 ... */
+static inline const ProtobufCFieldDescriptor *
+field_find(const ProtobufCMessageDescriptor *descriptor, uint64_t number)
+{
+    if (number - 1 < descriptor->n_fields && descriptor->fields[number - 1].id == number)
+        return &descriptor->fields[number - 1];
+    return number <= INT32_MAX
+               ? protobuf_c_message_descriptor_get_field(descriptor, (unsigned)number)
+               : NULL;
+}
+
 /* Elements of a repeated field. */
 static inline size_t field_count(const ProtobufCMessage *message,
                                  const ProtobufCFieldDescriptor *field)
@@ -43,7 +59,7 @@ static inline bool field_is_pointer(const ProtobufCFieldDescriptor *field)
 static inline bool field_has_flag(const ProtobufCFieldDescriptor *field)
 {
     return field->label == PROTOBUF_C_LABEL_OPTIONAL && !field_is_pointer(field) &&
-           (field->flags & PROTOBUF_C_FIELD_FLAG_ONEOF) == 0;
+           !field_is_in_oneof(field);
 }
 
 /* Is there a value (for a repeated field: at least one element)? */
@@ -52,7 +68,7 @@ static inline bool field_is_set(const ProtobufCMessage *message,
 {
     if (field->label == PROTOBUF_C_LABEL_REPEATED)
         return field_count(message, field) > 0;
-    if ((field->flags & PROTOBUF_C_FIELD_FLAG_ONEOF) != 0 &&
+    if (field_is_in_oneof(field) &&
         *(const uint32_t *)field_quantifier(message, field) != field->id)
         return false;
     if (field_is_pointer(field))

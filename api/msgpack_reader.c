@@ -178,13 +178,12 @@ bool msgpack_read(struct msgpack_reader *reader, struct msgpack_item *ret_item)
 {
     if (reader->at == reader->end)
         return false;
-    struct msgpack_reader after = {reader->at + 1, reader->end};
-    struct msgpack_item item;
-    if (!read_after(&after, *reader->at, &item))
-        return false;
-    *reader = after;
-    *ret_item = item;
-    return true;
+    /* Read in place: copying an item that was written a moment ago, in parts, stalls. */
+    const uint8_t *start = reader->at++;
+    bool is_read = read_after(reader, *start, ret_item);
+    if (!is_read)
+        reader->at = start;
+    return is_read;
 }
 
 bool msgpack_skip(struct msgpack_reader *reader)

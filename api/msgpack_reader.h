@@ -2,10 +2,10 @@
 /*
  * msgpack_reader: reads msgpack items one after the other from bytes that nobody vouches for.
  *
- * msgpack-c writes what we send; it does not read it: its unpacker builds a tree of everything
- * before anyone may look (an allocation per container, a fixed depth of 32), where the schema knows
- * what comes next and most items are a byte or two. Reading item by item needs no memory, copies
- * nothing, and every length is checked against what is there.
+ * msgpack-c's unpacker builds a tree of everything before anyone may look (an allocation per
+ * container, a fixed depth of 32), where the schema knows what comes next and most items are a byte
+ * or two. Reading item by item needs no memory, copies nothing, and every length is checked against
+ * what is there.
  *
  * Spec: the msgpack format, https://github.com/msgpack/msgpack/blob/master/spec.md; every form of
  * each type is accepted. Threading: any thread; no state outside the reader. Cannot crash.
@@ -51,8 +51,9 @@ struct msgpack_reader {
 };
 
 /* Reads the next item; the elements of an array or map are items of their own. False, with the
- * reader where it was, when the input ends inside the item or the byte is no msgpack. A count is
- * never greater than the bytes that are left, so that it may size an allocation. */
+ * reader where it was and *ret_item undefined, when the input ends inside the item or the byte is
+ * no msgpack. A count is never greater than the bytes that are left, so that it may size an
+ * allocation. */
 bool msgpack_read(struct msgpack_reader *reader, struct msgpack_item *ret_item);
 
 /* Skips one value with all it contains; any depth, no recursion. False as above. */

@@ -9,6 +9,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "bench/codec_timing.h"
 #include "bench/pipeline.h"
 #include "bench/pipeline_worker.h"
 #include "bench/sdk_worker.h"
@@ -16,8 +17,11 @@
 
 static const char help[] =
     "Usage: argosy-bench pipeline [OPTIONS]\n"
+    "       argosy-bench codec\n"
     "\n"
-    "Measures workflows of three sequential activities of 100 bytes: engine, worker and client as\n"
+    "codec measures what encoding and decoding a message takes, in nanoseconds.\n"
+    "\n"
+    "pipeline measures workflows of three sequential activities of 100 bytes: engine, worker and client as\n"
     "processes of this machine, every commit flushed to disk. Prints workflows/s and latency\n"
     "beside what the machine can do by itself.\n"
     "\n"
@@ -215,6 +219,8 @@ static int run(int argc, char **argv, struct error *err)
         return error_set(err, ERR_INVALID, "unexpected argument \"%s\"", argv[optind + 1]);
     if (strcmp(command, "pipeline") == 0)
         return pipeline_measure(&arguments.pipeline, err);
+    if (strcmp(command, "codec") == 0)
+        return codec_timing_measure(err);
     bool is_worker = arguments.worker.address != NULL && arguments.worker.task_queue != NULL;
     if (strcmp(command, "pipeline-worker") == 0 && is_worker)
         return work(&arguments.worker, pipeline_worker_run, err);

@@ -22,7 +22,7 @@ void buffer_clear(struct buffer *buffer)
     buffer->failed = false;
 }
 
-uint8_t *buffer_reserve(struct buffer *buffer, size_t more)
+uint8_t *buffer_grow(struct buffer *buffer, size_t more)
 {
     if (buffer->failed)
         return NULL;

@@ -26,8 +26,16 @@ void buffer_fini(struct buffer *buffer);
 /* Forgets the content, keeps the memory. */
 void buffer_clear(struct buffer *buffer);
 
+/* buffer_reserve where the room is not there yet. */
+uint8_t *buffer_grow(struct buffer *buffer, size_t more);
+
 /* Makes room for more bytes and returns where they go (size is not raised), or NULL. */
-uint8_t *buffer_reserve(struct buffer *buffer, size_t more);
+static inline uint8_t *buffer_reserve(struct buffer *buffer, size_t more)
+{
+    if (more < buffer->capacity - buffer->size && !buffer->failed)
+        return buffer->data + buffer->size;
+    return buffer_grow(buffer, more);
+}
 
 void buffer_append(struct buffer *buffer, const void *data, size_t size);
 void buffer_append_byte(struct buffer *buffer, uint8_t byte);

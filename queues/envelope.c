@@ -2,33 +2,24 @@
 /* envelope: see envelope.h. */
 #include "queues/envelope.h"
 
-#include <msgpack/pack.h>
-
 #include "api/codec.h"
 #include "api/msgpack_reader.h"
+#include "api/msgpack_writer.h"
 #include "common/assert.h"
 #include "common/limits.h"
 
 #define ELEMENT_COUNT 6
 
-static int write_bytes(void *context, const char *data, size_t size)
-{
-    buffer_append(context, data, size);
-    return 0; /* a failed buffer is noticed once, at the end */
-}
-
 static void append_head(struct buffer *frame, const struct envelope *envelope)
 {
     ASSERT(envelope->kind == ENVELOPE_REQUEST || envelope->kind == ENVELOPE_REPLY);
     bool is_request = envelope->kind == ENVELOPE_REQUEST;
-    msgpack_packer packer;
-    msgpack_packer_init(&packer, frame, write_bytes);
-    msgpack_pack_array(&packer, ELEMENT_COUNT);
-    msgpack_pack_uint32(&packer, WIRE_VERSION);
-    msgpack_pack_uint32(&packer, envelope->kind);
-    msgpack_pack_uint64(&packer, envelope->correlation_id);
-    msgpack_pack_uint32(&packer, is_request ? envelope->method : envelope->status);
-    msgpack_pack_uint32(&packer, is_request ? envelope->timeout_ms : envelope->flags);
+    msgpack_write_array(frame, ELEMENT_COUNT);
+    msgpack_write_unsigned(frame, WIRE_VERSION);
+    msgpack_write_unsigned(frame, envelope->kind);
+    msgpack_write_unsigned(frame, envelope->correlation_id);
+    msgpack_write_unsigned(frame, is_request ? envelope->method : envelope->status);
+    msgpack_write_unsigned(frame, is_request ? envelope->timeout_ms : envelope->flags);
 }
 
 static int fail_memory(struct buffer *frame, size_t start, struct error *err)
@@ -44,10 +35,7 @@ int envelope_append(struct buffer *frame, const struct envelope *envelope, struc
                          envelope->body_size, LIMIT_MESSAGE_SIZE);
     size_t start = frame->size;
     append_head(frame, envelope);
-    msgpack_packer packer;
-    msgpack_packer_init(&packer, frame, write_bytes);
-    msgpack_pack_bin(&packer, envelope->body_size);
-    buffer_append(frame, envelope->body, envelope->body_size);
+    msgpack_write_bin(frame, envelope->body, (uint32_t)envelope->body_size);
     return frame->failed ? fail_memory(frame, start, err) : 0;
 }
 

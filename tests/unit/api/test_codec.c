@@ -8,11 +8,14 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <msgpack/pack.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "api/codec.h"
+#include "api/field.h"
 #include "api/messages.h"
+#include "api/msgpack_writer.h"
 #include "common/limits.h"
 #include "tests/unit/api/random_message.h"
 
@@ -112,6 +115,82 @@ static void test_bytes_by_hand(void **state)
     assert_int_equal(buffer.size, sizeof expected);
     assert_memory_equal(buffer.data, expected, sizeof expected);
     buffer_fini(&buffer);
+}
+
+/* The codec finds the end of a oneof without looking at each member. */
+static void test_members_of_a_oneof_are_neighbours(void **state)
+{
+    (void)state;
+    const ProtobufCMessageDescriptor *types[MESSAGE_TYPES_MAX];
+    size_t count = message_types(types);
+    size_t oneofs = 0;
+    for (size_t i = 0; i < count; i++) {
+        const ProtobufCFieldDescriptor *fields = types[i]->fields;
+        for (unsigned last = 0; last < types[i]->n_fields; last++) {
+            if (!field_is_in_oneof(&fields[last]))
+                continue;
+            oneofs++;
+            unsigned first = last;
+            while (last + 1 < types[i]->n_fields && field_is_in_oneof(&fields[last + 1]) &&
+                   fields[last + 1].quantifier_offset == fields[first].quantifier_offset)
+                last++;
+            for (unsigned other = last + 1; other < types[i]->n_fields; other++)
+                assert_false(field_is_in_oneof(&fields[other]) &&
+                             fields[other].quantifier_offset == fields[first].quantifier_offset);
+        }
+    }
+    assert_true(oneofs >= 3);
+}
+
+static int append(void *context, const char *data, size_t size)
+{
+    buffer_append(context, data, size);
+    return 0;
+}
+
+/* msgpack-c is the independent truth of the shortest form of every number and size. */
+static void test_items_are_as_msgpack_c_writes_them(void **state)
+{
+    (void)state;
+    struct buffer ours = {0};
+    struct buffer theirs = {0};
+    msgpack_packer packer;
+    msgpack_packer_init(&packer, &theirs, append);
+    char *text = calloc(1, UINT16_MAX + 2);
+    for (unsigned shift = 0; shift < 64; shift++) {
+        for (uint64_t around = 0; around < 4; around++) {
+            uint64_t number = (UINT64_C(1) << shift) + around - 2;
+            int64_t negative = (int64_t)(UINT64_C(0) - number);
+            msgpack_write_unsigned(&ours, number);
+            msgpack_pack_uint64(&packer, number);
+            msgpack_write_signed(&ours, (int64_t)number);
+            msgpack_pack_int64(&packer, (int64_t)number);
+            msgpack_write_signed(&ours, negative);
+            msgpack_pack_int64(&packer, negative);
+            msgpack_write_float(&ours, (float)negative);
+            msgpack_pack_float(&packer, (float)negative);
+            msgpack_write_double(&ours, (double)number);
+            msgpack_pack_double(&packer, (double)number);
+            uint32_t size = (uint32_t)number;
+            msgpack_write_array(&ours, size);
+            msgpack_pack_array(&packer, size);
+            msgpack_write_map(&ours, size);
+            msgpack_pack_map(&packer, size);
+            if (number > UINT16_MAX + 1)
+                continue;
+            msgpack_write_str(&ours, text, size);
+            msgpack_pack_str(&packer, size);
+            msgpack_pack_str_body(&packer, text, size);
+            msgpack_write_bin(&ours, (const uint8_t *)text, size);
+            msgpack_pack_bin(&packer, size);
+            msgpack_pack_bin_body(&packer, text, size);
+        }
+    }
+    assert_int_equal(ours.size, theirs.size);
+    assert_memory_equal(ours.data, theirs.data, ours.size);
+    free(text);
+    buffer_fini(&ours);
+    buffer_fini(&theirs);
 }
 
 static void test_bytes_fields_are_borrowed(void **state)
@@ -387,6 +466,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_any_message_survives),
         cmocka_unit_test(test_bytes_by_hand),
+        cmocka_unit_test(test_members_of_a_oneof_are_neighbours),
+        cmocka_unit_test(test_items_are_as_msgpack_c_writes_them),
         cmocka_unit_test(test_bytes_fields_are_borrowed),
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_accepted),
