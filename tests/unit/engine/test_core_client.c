@@ -293,13 +293,14 @@ static void test_history_limit(void **state)
     signal.workflow_execution = script_execution(f, "large");
     signal.signal_name = "s";
     signal.input = script_payloads(f, big);
+    f->loses_writes = true; /* reading the log back after every call would take long */
     for (size_t i = 0; i < LIMIT_HISTORY_SIZE / LIMIT_PAYLOAD_SIZE; i++)
         fixture_ok(f, 1, METHOD_SIGNAL_WORKFLOW_EXECUTION, &signal);
-    assert_false(f->logs[0].closed);
+    assert_false(f->outbox.writes[0].closed);
     fixture_ok(f, 1, METHOD_SIGNAL_WORKFLOW_EXECUTION, &signal);
-    assert_true(f->logs[0].closed);
-    assert_int_equal(f->logs[0].run.status, WORKFLOW_EXECUTION_STATUS_TERMINATED);
-    fixture_refused(f, 1, METHOD_SIGNAL_WORKFLOW_EXECUTION, &signal, 5, "no open workflow");
+    assert_true(f->outbox.writes[0].closed);
+    assert_int_equal(f->outbox.writes[0].run.status, WORKFLOW_EXECUTION_STATUS_TERMINATED);
+    fixture_refused(f, 1, METHOD_SIGNAL_WORKFLOW_EXECUTION, &signal, 5, "already completed");
 }
 
 /* Too many events behind a task that does not end: it is failed, and they get their place. */
