@@ -119,6 +119,27 @@ static int check_version(sqlite3 *db, const char *path, int64_t *ret_version, st
     return 0;
 }
 
+/* A file system without shared memory maps refuses the write-ahead log without an error: SQLite
+ * then answers with the journal mode that it kept. */
+static int set_write_ahead_log(sqlite3 *db, const char *path, struct error *err)
+{
+    static const char sql[] = "PRAGMA journal_mode = WAL";
+    sqlite3_stmt *stmt;
+    int code = sqlite_prepare(db, sql, &stmt, err);
+    if (code != 0)
+        return code;
+    code = sqlite_step_row(stmt, err, sql);
+    const char *mode = code == 1 ? sqlite_column_text(stmt, 0) : "none";
+    if (code >= 0)
+        code = strcmp(mode, "wal") == 0 ? 0
+                                        : error_set(err, ERR_STORAGE,
+                                                    "%s: its file system cannot hold a "
+                                                    "write-ahead log (journal mode \"%s\")",
+                                                    path, mode);
+    sqlite3_finalize(stmt);
+    return code;
+}
+
 /* All missing migrations in one transaction. */
 static int migrate(sqlite3 *db, int64_t version, struct error *err)
 {
@@ -159,7 +180,7 @@ int store_file_open(const char *path, sqlite3 **ret_db, struct error *err)
     if (code == 0)
         code = check_version(db, path, &version, err);
     if (code == 0)
-        code = sqlite_exec(db, "PRAGMA journal_mode = WAL", err);
+        code = set_write_ahead_log(db, path, err);
     if (code == 0)
         code = configure(db, err);
     if (code == 0)
