@@ -222,13 +222,12 @@ static void test_silent_engine(void **state)
     }
     assert_non_null(strstr(fixture->clients[0].lost_reason, "nothing was heard"));
     FIXTURE_PUMP_UNTIL(fixture, fixture->clients[0].sessions == 2);
-    /* The old session is gone, whatever the server saw first when it woke: the new Hello of the same
-     * instance, the end of the lease, or the closed socket it was answering. */
+    /* The old session is gone, whatever the server saw first when it woke: the new Hello of the
+     * same instance, the end of the lease, or the closed socket it was answering. */
     const struct fixture_event *loss = fixture_last_loss(fixture);
     const char *reason = loss->reason;
-    uint64_t replaced_by = strcmp(reason, "replaced") == 0
-                               ? fixture_last(fixture, METHOD_HELLO)->session
-                               : 0;
+    uint64_t replaced_by =
+        strcmp(reason, "replaced") == 0 ? fixture_last(fixture, METHOD_HELLO)->session : 0;
     assert_int_equal(loss->replaced_by, replaced_by);
     if (strcmp(reason, "replaced") != 0 && strcmp(reason, "lease expired") != 0)
         assert_string_equal(reason, "undeliverable");

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * storage_client: a process's way to the storage process (docs/spec/06-storage.md): one connection,
+ * and a cache of artifacts that all processes of the node share.
+ *
+ * What can be asked: artifacts (storage/artifact.h), vectors (storage/vectors.h), registered models
+ * (storage/model_registry.h). Calls wait for their answer, and for a storage process that is just
+ * restarting, at most STORAGE_CALL_TIMEOUT_MS each: ERR_UNAVAILABLE or ERR_TIMEOUT, to be tried
+ * again. Repeating a call that may have been carried out is safe: all of them are idempotent.
+ *
+ * Threading: any thread, several at once.
+ */
+#ifndef ARGOSY_STORAGE_STORAGE_CLIENT_H
+#define ARGOSY_STORAGE_STORAGE_CLIENT_H
+
+#include "common/error.h"
+#include "common/fleet_config.h"
+
+#define STORAGE_CALL_TIMEOUT_MS 30000
+
+struct storage_client;
+
+/* Where storage is comes from config (section "storage"); identity is "pid@host#group" or NULL.
+ * Does not wait for the storage process to be there. ERR_CONFIG where the config names no address
+ * that can be used, ERR_IO, ERR_MEMORY. The caller owns *ret_client. */
+int storage_client_open(const struct fleet_config *config, const char *identity,
+                        struct storage_client **ret_client, struct error *err);
+
+/* NULL is fine. */
+void storage_client_close(struct storage_client *client);
+
+#endif
