@@ -43,6 +43,8 @@ static const struct option start_options[] = {
     {"id-conflict-policy", NULL, 0, OPTION_CHOICE, "POLICY",
      "when a running one has it: Fail (the default), UseExisting, TerminateExisting",
      conflict_choices},
+    {"priority", NULL, 0, OPTION_NUMBER, "N",
+     "1 to 5: of waiting tasks the lowest number goes first (3)", NULL},
     {0},
 };
 
@@ -72,6 +74,9 @@ static int start_read(const struct invocation *invocation, struct start *start, 
     const char *type = parsed_text(parsed, "type");
     if (type == NULL)
         return command_usage(invocation, "--type is missing");
+    int64_t priority = parsed_number(parsed, "priority", 1);
+    if (priority < 1 || priority > 5)
+        return command_usage(invocation, "--priority is not 1 to 5");
     int code = inputs_read(parsed, &start->inputs, err);
     if (code != 0)
         return code;
@@ -92,6 +97,7 @@ static int start_read(const struct invocation *invocation, struct start *start, 
         .id_reuse_policy = reuse_policies[choice_index(parsed, "id-reuse-policy", reuse_choices)],
         .id_conflict_policy =
             conflict_policies[choice_index(parsed, "id-conflict-policy", conflict_choices)],
+        .priority = (int32_t)parsed_number(parsed, "priority", 0),
     };
     return 0;
 }

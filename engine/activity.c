@@ -55,15 +55,22 @@ static struct timeout next_timeout(const struct core *core, const struct activit
     return best;
 }
 
+/* What the activity's priority leaves open is its workflow's; 0: nobody said. */
+static int32_t priority_key(const struct activity *activity)
+{
+    const Api__Priority *own = activity->attributes->priority;
+    const Api__Priority *inherited = activity->run->attributes->priority;
+    if (own != NULL && own->priority_key != 0)
+        return own->priority_key;
+    return inherited != NULL ? inherited->priority_key : 0;
+}
+
 static void offer(struct core *core, struct activity *activity)
 {
     const Api__ActivityTaskScheduledEventAttributes *attributes = activity->attributes;
-    const Api__Priority *priority = attributes->priority;
-    if (priority == NULL)
-        priority = activity->run->attributes->priority;
     queue_offer(core, queue_get(core, QUEUE_ACTIVITY, attributes->task_queue->name),
-                &activity->task, attributes->activity_type->name,
-                priority != NULL ? priority->priority_key : 0, activity->scheduled_us);
+                &activity->task, attributes->activity_type->name, priority_key(activity),
+                activity->scheduled_us);
 }
 
 void activity_arm(struct core *core, struct activity *activity)
@@ -128,7 +135,11 @@ static Api__PollActivityTaskQueueResponse *task_response(struct core *core,
     response->start_to_close_timeout = attributes->start_to_close_timeout;
     response->heartbeat_timeout = attributes->heartbeat_timeout;
     response->retry_policy = attributes->retry_policy;
-    response->priority = attributes->priority;
+    if (priority_key(activity) != 0) {
+        response->priority = message_new(arena, &api__priority__descriptor);
+        response->priority->has_priority_key = true;
+        response->priority->priority_key = priority_key(activity);
+    }
     return response;
 }
 

@@ -47,5 +47,9 @@ int validate_task_queue(const Api__TaskQueue *task_queue, struct error *err)
 
 int validate_priority(const Api__Priority *priority, struct error *err)
 {
-    return priority != NULL ? validate_text("fairness key", priority->fairness_key, err) : 0;
+    if (priority == NULL)
+        return 0;
+    if (priority->priority_key < 0)
+        return error_set(err, ERR_INVALID, "the priority %d is negative", priority->priority_key);
+    return validate_text("fairness key", priority->fairness_key, err);
 }

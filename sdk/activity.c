@@ -15,6 +15,7 @@
 #include "sdk/error.h"
 #include "sdk/failure.h"
 #include "sdk/payload.h"
+#include "sdk/priority.h"
 
 /* Without a heartbeat timeout: the core SDKs' default throttle. */
 #define HEARTBEAT_INTERVAL_NS (30 * NS_PER_S)
@@ -162,6 +163,7 @@ static bool fill(struct argosy_activity *activity, const Api__PollActivityTaskQu
         .task_queue = arena_strdup(arena, task_queue),
         .attempt = task->attempt == 0 ? 1 : task->attempt,
         .loss_count = task->loss_count,
+        .priority = priority_of(task->priority),
         .scheduled_time_utc_us = timestamp_utc_us(task->scheduled_time),
         .attempt_scheduled_time_utc_us = timestamp_utc_us(task->current_attempt_scheduled_time),
         .started_time_utc_us = timestamp_utc_us(task->started_time),

@@ -19,6 +19,7 @@
 #include "sdk/error.h"
 #include "sdk/failure.h"
 #include "sdk/payload.h"
+#include "sdk/priority.h"
 #include "sdk/run.h"
 
 enum activity_state {
@@ -188,6 +189,10 @@ static void start_fill(Api__Command *message, const struct argosy_future *future
         duration_or_null(run, options->schedule_to_start_timeout_ms);
     schedule->heartbeat_timeout = duration_or_null(run, options->heartbeat_timeout_ms);
     schedule->retry_policy = retry_policy_create(run, &options->retry_policy);
+    if (options->priority != 0) {
+        schedule->priority = priority_create(options->priority, run->task_arena);
+        run_check_memory(run, schedule->priority);
+    }
     message->attributes_case = API__COMMAND__ATTRIBUTES_SCHEDULE_ACTIVITY_TASK_COMMAND_ATTRIBUTES;
     message->schedule_activity_task_command_attributes = schedule;
 }
@@ -271,6 +276,8 @@ static const char *options_problem(const struct argosy_workflow *run,
         if (options->input.items[i].size > LIMIT_PAYLOAD_SIZE)
             return "an input payload is over 2 MiB";
     }
+    if (!priority_is_valid(options->priority))
+        return "the priority is not 1 to 5";
     const struct argosy_future *other = NULL;
     if (options->id == NULL)
         return NULL;

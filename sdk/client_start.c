@@ -18,6 +18,7 @@
 #include "sdk/error.h"
 #include "sdk/failure.h"
 #include "sdk/payload.h"
+#include "sdk/priority.h"
 
 /* The engine holds a long poll for 20 s; this leaves room for the way. */
 #define RESULT_POLL_MS 30000
@@ -50,6 +51,8 @@ static int check_start(const struct argosy_start_options *options, struct error 
     if (options->execution_timeout_ms < 0 || options->run_timeout_ms < 0 ||
         options->task_timeout_ms < 0)
         return error_set(err, ERR_INVALID, "a timeout is negative");
+    if (!priority_is_valid(options->priority))
+        return error_set(err, ERR_INVALID, "the priority %d is not 1 to 5", options->priority);
     for (size_t i = 0; i < options->input.count; i++) {
         if (options->input.items[i].size > LIMIT_PAYLOAD_SIZE)
             return error_set(err, ERR_INVALID, "an input of %zu bytes is over the limit of %zu",
@@ -86,7 +89,10 @@ static int start_fill(const struct argosy_client *client,
     request->workflow_id_conflict_policy =
         (Api__WorkflowIdConflictPolicy)options->id_conflict_policy;
     request->input = payloads_message(options->input, arena);
+    if (options->priority != 0)
+        request->priority = priority_create(options->priority, arena);
     if ((options->input.count > 0 && request->input == NULL) ||
+        (options->priority != 0 && request->priority == NULL) ||
         !duration_set(options->execution_timeout_ms, arena, &request->workflow_execution_timeout) ||
         !duration_set(options->run_timeout_ms, arena, &request->workflow_run_timeout) ||
         !duration_set(options->task_timeout_ms, arena, &request->workflow_task_timeout))

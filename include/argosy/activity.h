@@ -52,6 +52,7 @@ struct argosy_activity_info {
     int32_t attempt; /* 1 for the first */
     /* How often this attempt was lost with its process since it last made progress. */
     int32_t loss_count;
+    int32_t priority;                      /* 1 (first) to 5 (last); 3 when nobody said */
     int64_t scheduled_time_utc_us;         /* the first attempt's */
     int64_t attempt_scheduled_time_utc_us; /* this attempt's */
     int64_t started_time_utc_us;

@@ -62,6 +62,9 @@ struct argosy_start_options {
     enum argosy_id_conflict_policy id_conflict_policy;
     /* Two starts with one request id are one start; NULL: a random one. */
     const char *request_id;
+    /* Place of the run's tasks in their queues, its activities' too where they do not say
+     * otherwise: 1 (first) to 5 (last); 0: 3. */
+    int32_t priority;
 };
 
 /* Starts a run and writes its run id. On ARGOSY_ERR_EXISTS ret_run_id holds the id of the run that

@@ -128,6 +128,9 @@ struct argosy_activity_options {
     int64_t heartbeat_timeout_ms;         /* between two heartbeats of an attempt */
     struct argosy_retry_policy retry_policy;
     enum argosy_cancellation_type cancellation_type;
+    /* Place in its queue: 1 (first) to 5 (last); 0: the workflow's own, else 3. Of equals the
+     * oldest goes first. */
+    int32_t priority;
 };
 
 /* Starts an activity; it is on its way when the code next waits. Never NULL: wrong options are told

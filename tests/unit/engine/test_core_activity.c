@@ -63,6 +63,39 @@ static void complete_flow(struct fixture *f, uint64_t poll)
     script_respond(f, 2, script_workflow_task(f, 2, poll), script_complete(f, "r"));
 }
 
+/* --- priority ----------------------------------------------------------------------------------
+ */
+
+static Api__Priority *priority(struct fixture *f, int32_t key)
+{
+    Api__Priority *message = message_new(&f->arena, &api__priority__descriptor);
+    message->has_priority_key = true;
+    message->priority_key = key;
+    return message;
+}
+
+/* An activity's own priority counts; without one it has its workflow's. The poll's answer tells. */
+static void test_priority(void **state)
+{
+    struct fixture *f = *state;
+    Api__StartWorkflowExecutionRequest *start = script_start_request(f, "flow");
+    start->priority = priority(f, -1);
+    fixture_refused(f, 1, METHOD_START_WORKFLOW_EXECUTION, start, 3, "the priority -1 is negative");
+    start->priority = priority(f, 4);
+    fixture_ok(f, 1, METHOD_START_WORKFLOW_EXECUTION, start);
+    Api__Command *urgent = script_schedule(f, "urgent");
+    attributes(urgent)->priority = priority(f, 1);
+    uint64_t poll = script_poll_workflow(f, 2, 1);
+    script_respond(f, 2, script_workflow_task(f, 2, poll), script_schedule(f, "plain"), urgent);
+    poll = script_poll_activity(f, 3, 2);
+    activity_task_message *task = script_activity_task(f, 3, poll);
+    assert_string_equal(task->activity_id, "urgent");
+    assert_int_equal(task->priority->priority_key, 1);
+    task = script_activity_task(f, 3, poll);
+    assert_string_equal(task->activity_id, "plain");
+    assert_int_equal(task->priority->priority_key, 4);
+}
+
 /* --- retries
  * --------------------------------------------------------------------------------------- */
 
@@ -599,6 +632,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+        TEST(test_priority),
         TEST(test_retry_backoff),
         TEST(test_maximum_attempts),
         TEST(test_non_retryable),

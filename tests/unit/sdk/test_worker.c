@@ -507,6 +507,61 @@ static void test_slots_bound_what_runs(void **state)
     fixture_worker_stop(&worker, 5000);
 }
 
+/* ---- priority ---- */
+
+static atomic_int rank_next;
+static atomic_int ranks[6]; /* by priority: as which it ran */
+
+static int rank(struct argosy_activity *activity, void *user_data,
+                struct argosy_payload *ret_result, struct argosy_error *err)
+{
+    (void)user_data, (void)ret_result, (void)err;
+    int32_t priority = argosy_activity_info(activity)->priority;
+    if (priority >= 1 && priority <= 5)
+        atomic_store(&ranks[priority], atomic_fetch_add(&rank_next, 1) + 1);
+    return 0;
+}
+
+static int rank_all(struct argosy_workflow *workflow, void *user_data,
+                    struct argosy_payload *ret_result, struct argosy_error *err)
+{
+    (void)user_data, (void)ret_result;
+    static const int32_t priorities[] = {2, 5, 0, 1};
+    struct argosy_future *futures[4];
+    for (size_t i = 0; i < 4; i++)
+        futures[i] = argosy_activity_start(
+            workflow, &(struct argosy_activity_options){.type = "rank",
+                                                        .start_to_close_timeout_ms = 20000,
+                                                        .priority = priorities[i]});
+    return argosy_await_all(futures, 4, err);
+}
+
+/* The first of the queue may leave before the others are there; of those that wait the best goes.
+ * What an activity leaves open is its workflow's: 4. */
+static void test_priority(void **state)
+{
+    (void)state;
+    argosy_registry_add_workflow(registry, "RankAll", rank_all, NULL, NULL);
+    argosy_registry_add_activity(registry, "rank", rank, NULL, NULL);
+    struct fixture_worker worker;
+    fixture_worker_start(&worker, &engine, registry, options_of(1));
+    struct argosy_start_options options = {
+        .workflow_id = "ranks", .workflow_type = "RankAll", .task_queue = QUEUE, .priority = 6};
+    char run_id[ARGOSY_RUN_ID_SIZE];
+    struct argosy_error err = {0};
+    assert_int_equal(argosy_client_start(client, &options, run_id, &err), ARGOSY_ERR_INVALID);
+    assert_string_equal(err.text, "the priority 6 is not 1 to 5");
+    options.priority = 4;
+    assert_int_equal(argosy_client_start(client, &options, run_id, &err), 0);
+    assert_string_equal(result_text("ranks"), "null");
+    assert_int_equal(atomic_load(&rank_next), 4);
+    assert_in_range(atomic_load(&ranks[1]), 1, 2);
+    assert_true(atomic_load(&ranks[2]) <= 2);
+    assert_int_equal(atomic_load(&ranks[4]), 3);
+    assert_int_equal(atomic_load(&ranks[5]), 4);
+    fixture_worker_stop(&worker, 5000);
+}
+
 /* ---- wrong options ---- */
 
 static void test_wrong_options(void **state)
@@ -545,6 +600,7 @@ int main(void)
         TEST(drain_hands_work_on),
         TEST(cancel_reaches_the_activity),
         TEST(slots_bound_what_runs),
+        TEST(priority),
         TEST(wrong_options),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
