@@ -3,11 +3,10 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "cli/command_table.h"
 #include "cli/output.h"
+#include "cli/progress.h"
 #include "common/fleet_config.h"
 #include "common/hardware.h"
 #include "models/model_fetch.h"
@@ -50,12 +49,8 @@ static const struct option fetch_options[] = {
 
 static void fetch_progress(void *arg, enum model_source source, uint64_t done, uint64_t total)
 {
-    (void)arg;
-    fprintf(stderr, "\r%s: %.1f MiB", model_source_name(source), (double)done / MIB);
-    if (total > 0)
-        fprintf(stderr, " of %.1f (%d%%)", (double)total / MIB,
-                (int)(100.0 * (double)done / (double)total));
-    fprintf(stderr, "\033[K");
+    progress_stage(arg, model_source_name(source), "bytes");
+    progress_update(arg, done, total);
 }
 
 static int fetch_report(const struct invocation *invocation, const char *name,
@@ -91,16 +86,17 @@ static int model_fetch_run(const struct invocation *invocation, struct error *er
     int code = folder_config(&invocation->parsed, &config, err);
     if (code != 0)
         return code;
-    bool watched = isatty(STDERR_FILENO) && !invocation->json;
+    struct progress progress;
+    progress_open(&progress, invocation->json);
     struct model_fetch_report report = {0};
     code = model_fetch(
         &(struct model_fetch_request){.models_dir = config->models_dir,
                                       .name = name,
                                       .source = parsed_text(&invocation->parsed, "from"),
-                                      .progress = watched ? fetch_progress : NULL},
+                                      .progress = fetch_progress,
+                                      .progress_arg = &progress},
         &report, err);
-    if (watched)
-        fprintf(stderr, "\r\033[K");
+    progress_close(&progress);
     if (code == 0)
         code = fetch_report(invocation, name, config->models_dir, &report, err);
     fleet_config_destroy(config);
