@@ -20,6 +20,7 @@
 #include "sdk/failure.h"
 #include "sdk/payload.h"
 #include "sdk/priority.h"
+#include "sdk/retry_policy.h"
 #include "sdk/run.h"
 
 enum activity_state {
@@ -114,38 +115,13 @@ static Api__Duration *duration_or_null(struct argosy_workflow *run, int64_t dura
     return duration;
 }
 
-static bool policy_is_default(const struct argosy_retry_policy *policy)
-{
-    return policy->initial_interval_ms == 0 && policy->backoff_coefficient == 0 &&
-           policy->maximum_interval_ms == 0 && policy->maximum_attempts == 0 &&
-           policy->non_retryable_type_count == 0;
-}
-
 static Api__RetryPolicy *retry_policy_create(struct argosy_workflow *run,
                                              const struct argosy_retry_policy *policy)
 {
-    if (policy_is_default(policy))
+    if (retry_policy_is_default(policy))
         return NULL;
-    Api__RetryPolicy *message = arena_alloc(run->task_arena, sizeof *message);
+    Api__RetryPolicy *message = retry_policy_message(policy, run->task_arena);
     run_check_memory(run, message);
-    api__retry_policy__init(message);
-    message->initial_interval = duration_or_null(run, policy->initial_interval_ms);
-    message->maximum_interval = duration_or_null(run, policy->maximum_interval_ms);
-    message->has_backoff_coefficient = policy->backoff_coefficient != 0;
-    message->backoff_coefficient = policy->backoff_coefficient;
-    message->has_maximum_attempts = policy->maximum_attempts != 0;
-    message->maximum_attempts = policy->maximum_attempts;
-    size_t count = policy->non_retryable_type_count;
-    if (count > 0) {
-        const char **types = arena_alloc(run->task_arena, count * sizeof *types);
-        run_check_memory(run, types);
-        for (size_t i = 0; i < count; i++) {
-            types[i] = arena_strdup(run->task_arena, policy->non_retryable_types[i]);
-            run_check_memory(run, types[i]);
-        }
-        message->n_non_retryable_error_types = count;
-        message->non_retryable_error_types = (__typeof__(message->non_retryable_error_types))types;
-    }
     return message;
 }
 
@@ -237,19 +213,6 @@ static const char *text_problem(const char *text, const char *problem)
     return text != NULL && (text[0] == '\0' || strlen(text) > LIMIT_ID_LENGTH) ? problem : NULL;
 }
 
-static const char *policy_problem(const struct argosy_retry_policy *policy)
-{
-    if (policy->initial_interval_ms < 0 || policy->maximum_interval_ms < 0 ||
-        policy->maximum_attempts < 0)
-        return "a number of the retry policy is negative";
-    if (policy->backoff_coefficient != 0 && !(policy->backoff_coefficient >= 1))
-        return "the backoff coefficient is below 1";
-    if (policy->maximum_interval_ms != 0 &&
-        policy->maximum_interval_ms < policy->initial_interval_ms)
-        return "the maximum interval is below the initial interval";
-    return NULL;
-}
-
 /* What is wrong with options, or NULL. */
 static const char *options_problem(const struct argosy_workflow *run,
                                    const struct argosy_activity_options *options)
@@ -264,7 +227,7 @@ static const char *options_problem(const struct argosy_workflow *run,
     if (problem == NULL)
         problem = text_problem(options->task_queue, "the task queue's name is empty or too long");
     if (problem == NULL)
-        problem = policy_problem(&options->retry_policy);
+        problem = retry_policy_problem(&options->retry_policy);
     if (problem != NULL)
         return problem;
     if (options->start_to_close_timeout_ms < 0 || options->schedule_to_close_timeout_ms < 0 ||

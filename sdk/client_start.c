@@ -19,6 +19,7 @@
 #include "sdk/failure.h"
 #include "sdk/payload.h"
 #include "sdk/priority.h"
+#include "sdk/retry_policy.h"
 
 /* The engine holds a long poll for 20 s; this leaves room for the way. */
 #define RESULT_POLL_MS 30000
@@ -53,6 +54,12 @@ static int check_start(const struct argosy_start_options *options, struct error 
         return error_set(err, ERR_INVALID, "a timeout is negative");
     if (!priority_is_valid(options->priority))
         return error_set(err, ERR_INVALID, "the priority %d is not 1 to 5", options->priority);
+    if (options->concurrency_key != NULL && options->concurrency_limit < 1)
+        return error_set(err, ERR_INVALID, "a concurrency key needs a limit of at least 1");
+    const char *problem =
+        options->retry_policy != NULL ? retry_policy_problem(options->retry_policy) : NULL;
+    if (problem != NULL)
+        return error_set(err, ERR_INVALID, "%s", problem);
     for (size_t i = 0; i < options->input.count; i++) {
         if (options->input.items[i].size > LIMIT_PAYLOAD_SIZE)
             return error_set(err, ERR_INVALID, "an input of %zu bytes is over the limit of %zu",
@@ -88,11 +95,17 @@ static int start_fill(const struct argosy_client *client,
     request->has_workflow_id_conflict_policy = options->id_conflict_policy != 0;
     request->workflow_id_conflict_policy =
         (Api__WorkflowIdConflictPolicy)options->id_conflict_policy;
+    request->concurrency_key = options->concurrency_key;
+    request->has_concurrency_limit = options->concurrency_key != NULL;
+    request->concurrency_limit = options->concurrency_limit;
+    if (options->retry_policy != NULL)
+        request->retry_policy = retry_policy_message(options->retry_policy, arena);
     request->input = payloads_message(options->input, arena);
     if (options->priority != 0)
         request->priority = priority_create(options->priority, arena);
-    if ((options->input.count > 0 && request->input == NULL) ||
+    if ((options->retry_policy != NULL && request->retry_policy == NULL) ||
         (options->priority != 0 && request->priority == NULL) ||
+        (options->input.count > 0 && request->input == NULL) ||
         !duration_set(options->execution_timeout_ms, arena, &request->workflow_execution_timeout) ||
         !duration_set(options->run_timeout_ms, arena, &request->workflow_run_timeout) ||
         !duration_set(options->task_timeout_ms, arena, &request->workflow_task_timeout))

@@ -11,11 +11,13 @@
 #include <argosy/client.h>
 #include <argosy/connection.h>
 #include <argosy/error.h>
+#include <argosy/factory.h>
 #include <argosy/failure.h>
 #include <argosy/payload.h>
 #include <argosy/plugin.h>
 #include <argosy/registry.h>
 #include <argosy/replay.h>
+#include <argosy/retry_policy.h>
 #include <argosy/test_env.h>
 #include <argosy/worker.h>
 #include <argosy/workflow.h>

@@ -15,6 +15,7 @@
 #include <argosy/connection.h>
 #include <argosy/failure.h>
 #include <argosy/payload.h>
+#include <argosy/retry_policy.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -58,8 +59,15 @@ struct argosy_start_options {
     int64_t execution_timeout_ms; /* 0: none */
     int64_t run_timeout_ms;       /* 0: none */
     int64_t task_timeout_ms;      /* 0: 10 s */
+    /* A run that fails or passes its run timeout is started anew under the same id, as long as this
+     * allows; NULL: never. */
+    const struct argosy_retry_policy *retry_policy;
     enum argosy_id_reuse_policy id_reuse_policy;
     enum argosy_id_conflict_policy id_conflict_policy;
+    /* At most concurrency_limit runs of one key are open at once (over all workflow types): a
+     * further start is refused, ARGOSY_ERR_LIMIT, and the text names the runs. NULL: no bound. */
+    const char *concurrency_key;
+    int32_t concurrency_limit;
     /* Two starts with one request id are one start; NULL: a random one. */
     const char *request_id;
     /* Place of the run's tasks in their queues, its activities' too where they do not say

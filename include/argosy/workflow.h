@@ -38,6 +38,7 @@
 
 #include <argosy/failure.h>
 #include <argosy/payload.h>
+#include <argosy/retry_policy.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -98,16 +99,6 @@ ARGOSY_API void argosy_workflow_log(struct argosy_workflow *workflow, const char
 ARGOSY_API bool argosy_workflow_is_replaying(const struct argosy_workflow *workflow);
 
 /* ---- activities ---- */
-
-/* Zeros mean: from 1 s, coefficient 2, up to 100 times the first interval, no limit of attempts. */
-struct argosy_retry_policy {
-    int64_t initial_interval_ms;
-    double backoff_coefficient; /* at least 1 */
-    int64_t maximum_interval_ms;
-    int32_t maximum_attempts;               /* the first one counts; 1: no retry */
-    const char *const *non_retryable_types; /* failure types that end the activity at once */
-    size_t non_retryable_type_count;
-};
 
 /* What argosy_future_cancel, and a canceled run, do to an activity. */
 enum argosy_cancellation_type {
