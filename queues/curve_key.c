@@ -8,9 +8,10 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 #include <zmq.h>
+
+#include "common/secret_file.h"
 
 #define KEY_BYTES      32
 #define LINE_SIZE      256
@@ -100,11 +101,8 @@ static int read_lines(FILE *file, const char *path, struct curve_key *key, struc
     }
     if (key->public_key[0] == '\0')
         return error_set(err, ERR_CONFIG, "%s: holds no public-key", path);
-    struct stat st;
-    if (key->secret_key[0] != '\0' && fstat(fileno(file), &st) == 0 && (st.st_mode & 077) != 0)
-        return error_set(err, ERR_PERMISSION,
-                         "%s: a secret key that others may read (mode %03o); make it 600", path,
-                         (unsigned)st.st_mode & 0777);
+    if (key->secret_key[0] != '\0')
+        return secret_file_check(fileno(file), path, err);
     return 0;
 }
 

@@ -4,8 +4,8 @@
  *
  * A key file is text: lines `public-key: <40 characters of Z85>` and, in the owner's own file only,
  * `secret-key: <40 characters of Z85>`; empty lines and lines that begin with # are skipped. A file
- * with a secret key must not be readable by group or others. A folder of authorized keys holds one
- * public key file per client; names that begin with a dot are skipped.
+ * with a secret key must be closed to others (common/secret_file.h). A folder of authorized keys
+ * holds one public key file per client; names that begin with a dot are skipped.
  *
  * Threading: any thread; no state.
  */
