@@ -194,6 +194,22 @@ static bool is_cjk(int32_t point)
            (point >= 0xf900 && point <= 0xfaff) || (point >= 0x2f800 && point <= 0x2fa1f);
 }
 
+static bool is_space(utf8proc_category_t category)
+{
+    return category == UTF8PROC_CATEGORY_ZS || category == UTF8PROC_CATEGORY_ZL ||
+           category == UTF8PROC_CATEGORY_ZP;
+}
+
+enum tokenizer_class tokenizer_classify(const struct tokenizer *tokenizer, uint32_t point)
+{
+    if (point < 128)
+        return tokenizer->ascii_class[point] == ASCII_SPACE ? TOKENIZER_SPACE : TOKENIZER_WORD;
+    if (is_space(utf8proc_category((int32_t)point)))
+        return TOKENIZER_SPACE;
+    return tokenizer->options.split_cjk && is_cjk((int32_t)point) ? TOKENIZER_ALONE
+                                                                  : TOKENIZER_WORD;
+}
+
 static bool is_dropped(int32_t point, utf8proc_category_t category)
 {
     return point == 0xfffd || category == UTF8PROC_CATEGORY_CC ||
@@ -229,8 +245,7 @@ static void add_point(struct encoding *encoding, int32_t point)
     utf8proc_category_t category = utf8proc_category(point);
     if (is_dropped(point, category))
         return;
-    if (category == UTF8PROC_CATEGORY_ZS || category == UTF8PROC_CATEGORY_ZL ||
-        category == UTF8PROC_CATEGORY_ZP) {
+    if (is_space(category)) {
         word_end(encoding);
         return;
     }

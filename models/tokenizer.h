@@ -62,6 +62,15 @@ void tokenizer_destroy(struct tokenizer *tokenizer);
 
 uint32_t tokenizer_vocab_count(const struct tokenizer *tokenizer);
 
+/* What a code point does to the words around it. Text cut before or after SPACE or ALONE has, in
+ * its parts together, the tokens of the whole. */
+enum tokenizer_class {
+    TOKENIZER_WORD,  /* may belong to a word with what stands beside it */
+    TOKENIZER_SPACE, /* ends a word and is dropped */
+    TOKENIZER_ALONE, /* an ideograph that is a word of its own */
+};
+enum tokenizer_class tokenizer_classify(const struct tokenizer *tokenizer, uint32_t point);
+
 /* Writes at most capacity ids (2 or more, [CLS] and [SEP] included) and returns how many: 2 for a
  * text without tokens. */
 uint32_t tokenizer_encode(const struct tokenizer *tokenizer, const char *text, size_t size,
