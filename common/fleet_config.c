@@ -343,6 +343,13 @@ static int check_group(struct loader *loader, const struct fleet_group *group,
     return 0;
 }
 
+static int finish_factory(struct loader *loader)
+{
+    const struct yaml_node *node = yaml_get(loader->root, "factory");
+    return fleet_factory_read(node, loader->folder, loader->arena, &loader->config->factory,
+                              &loader->config->factory_count, loader->err);
+}
+
 static int finish(struct loader *loader)
 {
     int code = default_node(loader);
@@ -355,7 +362,7 @@ static int finish(struct loader *loader)
     const struct fleet_config *config = loader->config;
     for (size_t i = 0; i < config->group_count && code == 0; i++)
         code = check_group(loader, &config->groups[i], group_node(loader, i));
-    return code;
+    return code == 0 ? finish_factory(loader) : code;
 }
 
 static int load(struct loader *loader, const char *text, size_t size, const char *source)
@@ -508,6 +515,16 @@ const struct fleet_queue *fleet_config_queue(const struct fleet_config *config, 
     for (size_t i = 0; i < config->queue_count; i++) {
         if (strcmp(config->queues[i].name, name) == 0)
             return &config->queues[i];
+    }
+    return NULL;
+}
+
+const struct fleet_workflow *fleet_config_workflow(const struct fleet_config *config,
+                                                   const char *name)
+{
+    for (size_t i = 0; i < config->factory_count; i++) {
+        if (strcmp(config->factory[i].name, name) == 0)
+            return &config->factory[i];
     }
     return NULL;
 }

@@ -20,6 +20,7 @@
 
 #include "common/buffer.h"
 #include "common/error.h"
+#include "common/fleet_factory.h"
 #include "common/hardware.h"
 #include "common/log.h"
 
@@ -114,6 +115,8 @@ struct fleet_config {
     size_t queue_count;
     struct fleet_group *groups;
     size_t group_count;
+    struct fleet_workflow *factory; /* the built-in entries and the file's */
+    size_t factory_count;
 };
 
 /* What `argosy dev` may change of the defaults; a zeroed struct changes nothing. */
@@ -150,9 +153,11 @@ void fleet_config_destroy(struct fleet_config *config);
 /* Appends the effective configuration as YAML that loads to an equal config. */
 void fleet_config_print(const struct fleet_config *config, struct buffer *out);
 
-/* The group or queue of that name, NULL when there is none. Borrowed. */
+/* The group, queue or factory entry of that name, NULL when there is none. Borrowed. */
 const struct fleet_group *fleet_config_group(const struct fleet_config *config, const char *name);
 const struct fleet_queue *fleet_config_queue(const struct fleet_config *config, const char *name);
+const struct fleet_workflow *fleet_config_workflow(const struct fleet_config *config,
+                                                   const char *name);
 
 /* How a client, worker or link reaches the engine of this config. Strings are borrowed from it;
  * the key files are NULL for ipc and for insecure loopback addresses. */

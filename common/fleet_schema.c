@@ -178,6 +178,8 @@ static const struct yaml_field fleet_fields[] = {
      .max = 1024, .schema = &queue_schema},
     {"groups", YAML_TYPE_LIST, AT(fleet_config, groups), COUNT_AT(fleet_config, group_count),
      .max = 64, .schema = &group_schema},
+    {"factory", YAML_TYPE_LIST, AT(fleet_config, factory), COUNT_AT(fleet_config, factory_count),
+     .max = 1024, .schema = &fleet_workflow_schema},
 };
 const struct yaml_schema fleet_schema = {fleet_fields, COUNT(fleet_fields),
                                          sizeof(struct fleet_config), NULL};

@@ -272,6 +272,12 @@ static int bind_field(struct binder *binder, const struct yaml_field *field,
         int code = expect_kind(binder, node, YAML_MAP);
         return code != 0 ? code : bind_map(binder, field->schema, node, value);
     }
+    case YAML_TYPE_TREE: {
+        int code = expect_kind(binder, node, YAML_MAP);
+        if (code == 0)
+            *(const struct yaml_node **)value = node;
+        return code;
+    }
     }
     UNREACHABLE();
 }
@@ -354,8 +360,8 @@ static bool is_plain(const char *text)
     return text[strlen(text) - 1] != ':';
 }
 
-/* A double-quoted scalar in ASCII. A dollar sign doubles, or it would be substituted. */
-static void print_quoted(const char *text, struct buffer *out)
+/* A double-quoted scalar in ASCII. In a value a dollar sign doubles, or it would be substituted. */
+static void print_quoted(const char *text, bool is_value, struct buffer *out)
 {
     size_t size = strlen(text);
     buffer_append_byte(out, '"');
@@ -366,7 +372,7 @@ static void print_quoted(const char *text, struct buffer *out)
         at += length;
         if (point == '"' || point == '\\')
             buffer_printf(out, "\\%c", (int)point);
-        else if (point == '$')
+        else if (point == '$' && is_value)
             buffer_append_text(out, "$$");
         else if (point >= 0x20 && point < 0x7F)
             buffer_append_byte(out, (uint8_t)point);
@@ -383,7 +389,7 @@ static void print_text(const char *text, struct buffer *out)
     if (is_plain(text))
         buffer_append_text(out, text);
     else
-        print_quoted(text, out);
+        print_quoted(text, true, out);
 }
 
 /* The shortest decimal that reads back as the same double. */
@@ -409,6 +415,31 @@ static void print_texts(const char *const *texts, size_t count, int indent, stru
         print_text(texts[i], out);
     }
     buffer_append_byte(out, '\n');
+}
+
+/* In flow style: what JSON looks like. */
+static void print_tree(const struct yaml_node *node, struct buffer *out)
+{
+    if (node->kind == YAML_TEXT) {
+        if (node->is_null)
+            buffer_append_text(out, "null");
+        else if (yaml_scalar(node) == YAML_SCALAR_TEXT)
+            print_quoted(node->text, true, out);
+        else
+            buffer_append_text(out, node->text);
+        return;
+    }
+    buffer_append_byte(out, node->kind == YAML_MAP ? '{' : '[');
+    for (const struct yaml_node *child = node->first; child != NULL; child = child->next) {
+        if (child->key != NULL) {
+            print_quoted(child->key, false, out);
+            buffer_append_text(out, ": ");
+        }
+        print_tree(child, out);
+        if (child->next != NULL)
+            buffer_append_text(out, ", ");
+    }
+    buffer_append_byte(out, node->kind == YAML_MAP ? '}' : ']');
 }
 
 static void print_list(const struct yaml_schema *schema, const char *elements, size_t count,
@@ -440,6 +471,10 @@ static void print_value(const struct yaml_field *field, const void *object, int 
         print_indent(indent + 2, out);
         print_map(field->schema, value, indent + 2, true, out);
         return;
+    case YAML_TYPE_TREE:
+        buffer_append_byte(out, ' ');
+        print_tree(*(const struct yaml_node *const *)value, out);
+        break;
     case YAML_TYPE_TEXT:
     case YAML_TYPE_PATH:
         buffer_append_byte(out, ' ');
@@ -467,6 +502,8 @@ static bool is_absent(const struct yaml_field *field, const void *object)
     const void *value = (const char *)object + field->offset;
     if (field->excuse != NULL && field->excuse(object) != NULL)
         return true;
+    if (field->type == YAML_TYPE_TREE)
+        return *(const struct yaml_node *const *)value == NULL;
     return (field->type == YAML_TYPE_TEXT || field->type == YAML_TYPE_PATH) &&
            *(const char *const *)value == NULL;
 }

@@ -31,6 +31,7 @@ enum yaml_type {
     YAML_TYPE_PATHS,  /* the same, made absolute */
     YAML_TYPE_MAP,    /* a struct in place */
     YAML_TYPE_LIST,   /* a pointer to an array of structs and a count */
+    YAML_TYPE_TREE,   /* const struct yaml_node *: a map as it stands, for its reader to judge */
 };
 
 struct yaml_field {

@@ -83,6 +83,44 @@ const struct yaml_node *yaml_get(const struct yaml_node *node, const char *key)
     return NULL;
 }
 
+static const char *skip_digits(const char *at)
+{
+    while (isdigit((unsigned char)*at))
+        at++;
+    return at;
+}
+
+enum yaml_scalar yaml_scalar(const struct yaml_node *node)
+{
+    const char *at = node->text;
+    if (node->is_quoted)
+        return YAML_SCALAR_TEXT;
+    if (strcmp(at, "true") == 0 || strcmp(at, "false") == 0)
+        return YAML_SCALAR_BOOL;
+    at += *at == '-';
+    const char *digits = at;
+    at = skip_digits(at);
+    if (at == digits || (*digits == '0' && at - digits > 1))
+        return YAML_SCALAR_TEXT;
+    if (*at == '\0')
+        return YAML_SCALAR_INTEGER;
+    if (*at == '.') {
+        digits = at + 1;
+        at = skip_digits(digits);
+        if (at == digits)
+            return YAML_SCALAR_TEXT;
+    }
+    if (*at == 'e' || *at == 'E') {
+        at++;
+        at += *at == '+' || *at == '-';
+        digits = at;
+        at = skip_digits(digits);
+        if (at == digits)
+            return YAML_SCALAR_TEXT;
+    }
+    return *at == '\0' ? YAML_SCALAR_REAL : YAML_SCALAR_TEXT;
+}
+
 /* Substitution */
 
 static bool is_name_byte(char c, bool is_first)
@@ -190,9 +228,9 @@ static int set_text(struct builder *builder, struct yaml_node *node, const yaml_
     if (code != 0)
         return code;
     node->kind = YAML_TEXT;
-    node->is_null =
-        event->data.scalar.style == YAML_PLAIN_SCALAR_STYLE &&
-        (node->text[0] == '\0' || strcmp(node->text, "~") == 0 || strcmp(node->text, "null") == 0);
+    node->is_quoted = event->data.scalar.style != YAML_PLAIN_SCALAR_STYLE;
+    node->is_null = !node->is_quoted && (node->text[0] == '\0' || strcmp(node->text, "~") == 0 ||
+                                         strcmp(node->text, "null") == 0);
     return substitute(builder, node);
 }
 

@@ -24,13 +24,14 @@
 
 #define YAML_SIZE_MAX  ((size_t)256 * 1024) /* fifty times a large fleet's file */
 #define YAML_NODE_MAX  16384
-#define YAML_DEPTH_MAX 16
+#define YAML_DEPTH_MAX 32 /* an input schema of a dozen levels, each of which takes two */
 
 enum yaml_kind { YAML_TEXT, YAML_LIST, YAML_MAP };
 
 struct yaml_node {
     enum yaml_kind kind;
     bool is_null;     /* a text that is empty, ~ or null, and not quoted */
+    bool is_quoted;   /* a text that was written in quotes or as a block */
     int line;         /* where the key stands in a map, else the value; from 1 */
     int index;        /* place in the parent, from 0 */
     const char *key;  /* in a map, else NULL */
@@ -45,6 +46,11 @@ struct yaml_node {
  * an empty map. ERR_CONFIG ("fleet.yaml:3: ..."), ERR_MEMORY. */
 int yaml_parse(const char *text, size_t size, const char *source, struct arena *arena,
                struct yaml_node **ret_root, struct error *err);
+
+/* What a text that is not null would be in JSON: numbers are those of JSON's grammar, other words
+ * than true and false are texts, and so is all that is quoted. */
+enum yaml_scalar { YAML_SCALAR_TEXT, YAML_SCALAR_BOOL, YAML_SCALAR_INTEGER, YAML_SCALAR_REAL };
+enum yaml_scalar yaml_scalar(const struct yaml_node *node);
 
 /* The child of a map with that key, NULL when there is none or node is no map. */
 const struct yaml_node *yaml_get(const struct yaml_node *node, const char *key);

@@ -269,7 +269,8 @@ static const struct error_case error_cases[] = {
     {"? [a]\n: b\n", "f.yaml:1: a key must be a text"},
     {"node: a\n---\nnode: b\n", "f.yaml:2: a second document is not supported"},
     {"node: \"a\\0b\"\n", "f.yaml:1: a text must not contain NUL"},
-    {"[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]", "f.yaml:1: nested deeper than 16 levels"},
+    {"[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]",
+     "f.yaml:1: nested deeper than 32 levels"},
 };
 
 static void errors_name_the_place(void **state)
