@@ -36,3 +36,8 @@ int sha256_of(int fd, uint8_t ret_digest[SHA256_SIZE])
     free(chunk);
     return result;
 }
+
+int sha256_of_bytes(const void *data, size_t size, uint8_t ret_digest[SHA256_SIZE])
+{
+    return EVP_Digest(data, size, ret_digest, NULL, EVP_sha256(), NULL) == 1 ? 0 : -1;
+}
