@@ -12,7 +12,7 @@
 
 #include "common/error.h"
 #include "common/uuid.h"
-#include "engine/sqlite.h"
+#include "common/sqlite.h"
 
 #define STORE_SCHEMA_VERSION 1
 

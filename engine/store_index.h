@@ -21,7 +21,7 @@
 
 #include "common/arena.h"
 #include "common/error.h"
-#include "engine/sqlite.h"
+#include "common/sqlite.h"
 #include "engine/store.h"
 
 /* Runs opened, or rows of the log written, after which a flush is worth its pages. */

@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 #include "common/error.h"
-#include "engine/sqlite.h"
+#include "common/sqlite.h"
 #include "engine/store_pending.h"
 
 struct store_index_file {

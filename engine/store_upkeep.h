@@ -13,7 +13,7 @@
 #include <pthread.h>
 
 #include "common/error.h"
-#include "engine/sqlite.h"
+#include "common/sqlite.h"
 #include "engine/store_index.h"
 
 /* Pages of 8 KiB in the write-ahead log: worth a checkpoint (8 MiB), worth holding commits back for

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* sqlite: see sqlite.h. */
-#include "engine/sqlite.h"
+#include "common/sqlite.h"
 
 #include <string.h>
 

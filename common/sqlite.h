@@ -5,8 +5,8 @@
  * Threading: a connection (and its statements) belongs to one thread at a time; connections are
  * opened without SQLite's own mutexes.
  */
-#ifndef ARGOSY_ENGINE_SQLITE_H
-#define ARGOSY_ENGINE_SQLITE_H
+#ifndef ARGOSY_COMMON_SQLITE_H
+#define ARGOSY_COMMON_SQLITE_H
 
 #include <sqlite3.h>
 #include <stdbool.h>
