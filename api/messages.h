@@ -19,6 +19,7 @@
 #include "api/proto/query.pb-c.h"
 #include "api/proto/service.pb-c.h"
 #include "api/proto/session.pb-c.h"
+#include "api/proto/storage.pb-c.h"
 #include "api/proto/task_queue.pb-c.h"
 #include "api/proto/workflow.pb-c.h"
 

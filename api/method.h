@@ -3,7 +3,8 @@
  * method: the methods of the API, their wire numbers and message types, in one table.
  *
  * Names are Temporal's RPC names; numbers are ours and never reused. From 100 on: methods that
- * exist on the ZeroMQ transport only (docs/spec/01-wire.md).
+ * exist on the ZeroMQ transport only (docs/spec/01-wire.md). From 200 on: those of the storage
+ * process (docs/spec/06-storage.md); it takes no others, and the engine none of these.
  */
 #ifndef ARGOSY_API_METHOD_H
 #define ARGOSY_API_METHOD_H
@@ -56,7 +57,18 @@
     X(CANCEL, 102, cancel, Cancel)                                                                 \
     X(RELEASE_TASK, 103, release_task, ReleaseTask)                                                \
     X(WORKER_LOST, 104, worker_lost, WorkerLost)                                                   \
-    X(SET_QUEUE_LIMIT, 105, set_queue_limit, SetQueueLimit)
+    X(SET_QUEUE_LIMIT, 105, set_queue_limit, SetQueueLimit)                                        \
+    X(PUT_ARTIFACT, 200, put_artifact, PutArtifact)                                                \
+    X(GET_ARTIFACT, 201, get_artifact, GetArtifact)                                                \
+    X(KEEP_ARTIFACT, 202, keep_artifact, KeepArtifact)                                             \
+    X(RELEASE_ARTIFACT, 203, release_artifact, ReleaseArtifact)                                    \
+    X(LIST_ARTIFACTS, 204, list_artifacts, ListArtifacts)                                          \
+    X(VERIFY_ARTIFACTS, 205, verify_artifacts, VerifyArtifacts)                                    \
+    X(COLLECT_ARTIFACTS, 206, collect_artifacts, CollectArtifacts)                                 \
+    X(REGISTER_MODEL, 207, register_model, RegisterModel)                                          \
+    X(GET_MODEL, 208, get_model, GetModel)                                                         \
+    X(LIST_MODELS, 209, list_models, ListModels)                                                   \
+    X(UNREGISTER_MODEL, 210, unregister_model, UnregisterModel)
 
 enum method {
 #define METHOD_ENUM(name, number, lower, camel) METHOD_##name = number,

@@ -9,12 +9,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "common/arena.h"
 #include "common/child.h"
 #include "common/fleet_schema.h"
+#include "common/fleet_service.h"
 #include "common/limits.h"
 #include "common/yaml_tree.h"
 
@@ -48,16 +48,6 @@ struct loader {
 static int fail_memory(struct loader *loader)
 {
     return error_set(loader->err, ERR_MEMORY, "configuration: out of memory");
-}
-
-/* The node of engine.<key>, or the nearest one above it that exists, for error messages. */
-static const struct yaml_node *engine_node(const struct loader *loader, const char *key)
-{
-    const struct yaml_node *engine = yaml_get(loader->root, "engine");
-    const struct yaml_node *node = engine != NULL ? yaml_get(engine, key) : NULL;
-    if (node != NULL)
-        return node;
-    return engine != NULL ? engine : loader->root;
 }
 
 /* Defaults */
@@ -94,17 +84,18 @@ static int default_node(struct loader *loader)
     return loader->config->node != NULL ? 0 : fail_memory(loader);
 }
 
-static int default_queue(struct loader *loader, struct fleet_group *group)
+/* The queue of the group's kind; CPU workers of a fleet with storage serve its queue, too. */
+static int default_queues(struct loader *loader, struct fleet_group *group)
 {
-    group->queues = arena_calloc(loader->arena, 1, sizeof group->queues[0]);
-    if (group->queues == NULL)
-        return fail_memory(loader);
-    group->queue_count = 1;
-    group->queues[0] = (struct fleet_group_queue){
-        .name = group->kind == FLEET_GROUP_CPU ? FLEET_QUEUE_CPU : FLEET_QUEUE_GPU,
-        .slots = fleet_schema_slots(group->kind),
+    const struct fleet_group_queue queues[] = {
+        {group->kind == FLEET_GROUP_CPU ? FLEET_QUEUE_CPU : FLEET_QUEUE_GPU,
+         fleet_schema_slots(group->kind)},
+        {FLEET_QUEUE_STORAGE, FLEET_STORAGE_SLOTS},
     };
-    return 0;
+    bool has_storage = loader->config->storage.enabled || loader->config->storage.endpoint != NULL;
+    group->queues = arena_memdup(loader->arena, queues, sizeof queues);
+    group->queue_count = group->kind == FLEET_GROUP_CPU && has_storage ? 2 : 1;
+    return group->queues != NULL ? 0 : fail_memory(loader);
 }
 
 /* Sentiment classes: what a first-time user can judge by eye. Of nine phrasings tried with
@@ -136,7 +127,7 @@ static int default_group(struct loader *loader, struct fleet_group *group)
     if (group->processes == FLEET_PROCESSES_UNSET)
         group->processes = default_processes(group, loader->hardware);
     if (group->queues == NULL)
-        code = default_queue(loader, group);
+        code = default_queues(loader, group);
     if (code == 0 && group->labels == NULL && group->kind == FLEET_GROUP_GPU)
         code = default_labels(loader, group);
     return code;
@@ -181,130 +172,60 @@ static int default_groups(struct loader *loader)
 
 /* Addresses */
 
-static bool has_prefix(const char *text, const char *prefix)
-{
-    return strncmp(text, prefix, strlen(prefix)) == 0;
-}
-
-static bool is_loopback(const char *address)
-{
-    return has_prefix(address, "tcp://127.") || has_prefix(address, "tcp://localhost:") ||
-           has_prefix(address, "tcp://[::1]:");
-}
-
-/* The port of "tcp://host:port", -1 when it is not of that form. */
-static int parse_port(const char *address)
-{
-    const char *host = address + strlen("tcp://");
-    const char *colon = strrchr(host, ':');
-    if (colon == NULL || colon == host || colon[1] < '0' || colon[1] > '9')
-        return -1;
-    char *end;
-    long port = strtol(colon + 1, &end, 10);
-    return *end == '\0' && port <= 65535 ? (int)port : -1;
-}
-
-/* has_keys: the CURVE key files of this side are configured. */
-static int check_address(struct loader *loader, const struct yaml_node *node, const char *address,
-                         bool has_keys, const char *keys)
-{
-    if (has_prefix(address, "ipc://")) {
-        size_t length = strlen(address) - strlen("ipc://");
-        size_t most = sizeof((struct sockaddr_un *)NULL)->sun_path - 1;
-        if (length == 0 || address[6] != '/')
-            return yaml_fail(node, loader->err, "\"%.128s\" must be ipc:// and an absolute path",
-                             address);
-        if (length > most)
-            return yaml_fail(node, loader->err,
-                             "the socket's path has %zu bytes, more than the system's %zu "
-                             "(choose a shorter data_dir): %.256s",
-                             length, most, address);
-        return 0;
-    }
-    if (!has_prefix(address, "tcp://"))
-        return yaml_fail(node, loader->err,
-                         "\"%.128s\" is no address (ipc, ipc:///path or tcp://host:port)", address);
-    if (parse_port(address) < 0)
-        return yaml_fail(node, loader->err, "\"%.128s\" must be tcp://host:port", address);
-    if (has_keys || (loader->config->engine.insecure && is_loopback(address)))
-        return 0;
-    return yaml_fail(node, loader->err,
-                     "\"%.128s\" needs %s (without keys only on a loopback address, with "
-                     "insecure: true)",
-                     address, keys);
-}
-
-/* Where local clients connect: the first ipc address, else the first tcp one with a port. A
- * wildcard host is reached at loopback. */
-static int choose_address(struct loader *loader)
-{
-    struct fleet_engine *engine = &loader->config->engine;
-    const char *tcp = NULL;
-    for (size_t i = 0; i < engine->listen_count; i++) {
-        const char *address = engine->listen[i];
-        if (has_prefix(address, "ipc://")) {
-            engine->address = address;
-            return 0;
-        }
-        if (tcp == NULL && parse_port(address) > 0)
-            tcp = address;
-    }
-    if (tcp == NULL)
-        return 0;
-    bool is_wildcard = has_prefix(tcp, "tcp://*:") || has_prefix(tcp, "tcp://0.0.0.0:") ||
-                       has_prefix(tcp, "tcp://[::]:");
-    engine->address =
-        is_wildcard ? arena_printf(loader->arena, "tcp://127.0.0.1:%d", parse_port(tcp)) : tcp;
-    return engine->address != NULL ? 0 : fail_memory(loader);
-}
-
-static int finish_listen(struct loader *loader)
-{
-    struct fleet_engine *engine = &loader->config->engine;
-    static const char *const listen_default[] = {"ipc"};
-    if (engine->listen == NULL) {
-        engine->listen = listen_default;
-        engine->listen_count = 1;
-    }
-    const struct yaml_node *node = engine_node(loader, "listen");
-    if (engine->listen_count == 0)
-        return yaml_fail(node, loader->err, "the engine needs an address to listen on");
-    const char **addresses = arena_calloc(loader->arena, engine->listen_count, sizeof *addresses);
-    if (addresses == NULL)
-        return fail_memory(loader);
-    bool has_keys = engine->server_key_file != NULL && engine->authorized_keys_dir != NULL;
-    for (size_t i = 0; i < engine->listen_count; i++) {
-        addresses[i] =
-            strcmp(engine->listen[i], "ipc") == 0
-                ? arena_printf(loader->arena, "ipc://%s/engine.sock", loader->config->data_dir)
-                : engine->listen[i];
-        if (addresses[i] == NULL)
-            return fail_memory(loader);
-        int code = check_address(loader, node, addresses[i], has_keys,
-                                 "server_key_file and authorized_keys_dir");
-        if (code != 0)
-            return code;
-    }
-    engine->listen = addresses;
-    return choose_address(loader);
-}
-
 static int finish_engine(struct loader *loader)
 {
     struct fleet_engine *engine = &loader->config->engine;
-    if (engine->endpoint == NULL)
-        return finish_listen(loader);
-    const struct yaml_node *node = engine_node(loader, "endpoint");
-    if (engine->listen_count > 0)
-        return yaml_fail(engine_node(loader, "listen"), loader->err,
-                         "an engine that runs elsewhere (endpoint, line %d) listens there",
-                         node->line);
-    if (has_prefix(engine->endpoint, "tcp://") && parse_port(engine->endpoint) == 0)
-        return yaml_fail(node, loader->err, "port 0 cannot be connected to");
-    engine->address = engine->endpoint;
-    return check_address(loader, node, engine->endpoint,
-                         engine->server_public_key_file != NULL && engine->client_key_file != NULL,
-                         "server_public_key_file and client_key_file");
+    const struct fleet_service service = {
+        .section = "engine",
+        .noun = "an engine",
+        .listen = &engine->listen,
+        .listen_count = &engine->listen_count,
+        .address = &engine->address,
+        .endpoint = engine->endpoint,
+        .insecure = engine->insecure,
+        .has_server_keys = engine->server_key_file != NULL && engine->authorized_keys_dir != NULL,
+        .has_client_keys =
+            engine->server_public_key_file != NULL && engine->client_key_file != NULL,
+    };
+    return fleet_service_finish(&service, loader->config->data_dir, loader->root, loader->arena,
+                                loader->err);
+}
+
+/* Whether storage runs here where the file does not say so: beside the engine. */
+static int enable_storage(struct loader *loader)
+{
+    struct fleet_storage *storage = &loader->config->storage;
+    const struct yaml_node *section = yaml_get(loader->root, "storage");
+    const struct yaml_node *node = section != NULL ? yaml_get(section, "enabled") : NULL;
+    if (node == NULL || node->is_null)
+        storage->enabled = storage->endpoint == NULL && loader->config->engine.endpoint == NULL;
+    else if (storage->enabled && storage->endpoint != NULL)
+        return yaml_fail(node, loader->err,
+                         "storage runs either here or elsewhere (endpoint, line %d)",
+                         yaml_get(section, "endpoint")->line);
+    return 0;
+}
+
+static int finish_storage(struct loader *loader)
+{
+    struct fleet_storage *storage = &loader->config->storage;
+    int code = enable_storage(loader);
+    if (code != 0 || (!storage->enabled && storage->endpoint == NULL))
+        return code;
+    const struct fleet_service service = {
+        .section = "storage",
+        .noun = "a storage process",
+        .listen = &storage->listen,
+        .listen_count = &storage->listen_count,
+        .address = &storage->address,
+        .endpoint = storage->endpoint,
+        .insecure = storage->insecure,
+        .has_server_keys = storage->server_key_file != NULL && storage->authorized_keys_dir != NULL,
+        .has_client_keys =
+            storage->server_public_key_file != NULL && storage->client_key_file != NULL,
+    };
+    return fleet_service_finish(&service, loader->config->data_dir, loader->root, loader->arena,
+                                loader->err);
 }
 
 /* Checks over several keys */
@@ -357,6 +278,8 @@ static int finish(struct loader *loader)
         code = default_folders(loader);
     if (code == 0)
         code = finish_engine(loader);
+    if (code == 0)
+        code = finish_storage(loader);
     if (code == 0)
         code = default_groups(loader);
     const struct fleet_config *config = loader->config;
@@ -488,17 +411,21 @@ int fleet_config_endpoint(const struct fleet_config *config, struct fleet_endpoi
                           struct error *err)
 {
     const struct fleet_engine *engine = &config->engine;
-    if (engine->address == NULL)
+    return fleet_service_endpoint(config, "engine", engine->address, engine->server_public_key_file,
+                                  engine->client_key_file, ret_endpoint, err);
+}
+
+int fleet_config_storage_endpoint(const struct fleet_config *config,
+                                  struct fleet_endpoint *ret_endpoint, struct error *err)
+{
+    const struct fleet_storage *storage = &config->storage;
+    if (!storage->enabled && storage->endpoint == NULL)
         return error_set(err, ERR_CONFIG,
-                         "%s: engine.listen has no address that can be connected to (port 0)",
+                         "%s: no storage process: it runs neither here nor at a storage.endpoint",
                          config->source);
-    bool has_curve = has_prefix(engine->address, "tcp://") && engine->client_key_file != NULL;
-    *ret_endpoint = (struct fleet_endpoint){
-        .address = engine->address,
-        .server_public_key_file = has_curve ? engine->server_public_key_file : NULL,
-        .client_key_file = has_curve ? engine->client_key_file : NULL,
-    };
-    return 0;
+    return fleet_service_endpoint(config, "storage", storage->address,
+                                  storage->server_public_key_file, storage->client_key_file,
+                                  ret_endpoint, err);
 }
 
 const struct fleet_group *fleet_config_group(const struct fleet_config *config, const char *name)

@@ -26,6 +26,7 @@
 
 #define FLEET_QUEUE_CPU     "cpu-queue"
 #define FLEET_QUEUE_GPU     "gpu-queue"
+#define FLEET_QUEUE_STORAGE "storage-queue"
 #define FLEET_MODEL_DEFAULT "all-MiniLM-L6-v2"
 #define FLEET_EFFECTIVE     "fleet.effective.yaml"
 
@@ -56,6 +57,24 @@ struct fleet_engine {
     const char *client_key_file;        /* clients: their own key pair */
 };
 
+/* The process that owns artifacts, vectors and registered models. */
+struct fleet_storage {
+    bool enabled;              /* runs on this node; default: where the engine does */
+    const char *const *listen; /* default one, ipc://<data_dir>/storage.sock */
+    size_t listen_count;
+    const char *endpoint; /* address of one that runs elsewhere; excludes enabled */
+    const char *address;  /* where this config's processes connect; NULL: there is none */
+    bool insecure;        /* as the engine's, so are the four key files */
+    const char *server_key_file;
+    const char *authorized_keys_dir;
+    const char *server_public_key_file;
+    const char *client_key_file;
+    const char *vectors;     /* "sqlite", or a postgres:// URL */
+    int memory_mb;           /* most memory for vectors; default 1,024 */
+    int cache_mb;            /* most disk for the node's cache of artifacts; default 10,240 */
+    int artifact_keep_hours; /* artifacts nobody owns stay for this long; default 24 */
+};
+
 struct fleet_queue {
     const char *name;
     int max_in_flight; /* tasks at once over the whole fleet; 0: no bound */
@@ -81,7 +100,7 @@ struct fleet_group {
     const char *name;
     enum fleet_group_kind kind;
     int processes; /* default: hardware_cpu_workers, or one per GPU and at least one */
-    struct fleet_group_queue *queues; /* at least one; default cpu-queue or gpu-queue */
+    struct fleet_group_queue *queues; /* at least one; default fleet_schema.h's */
     size_t queue_count;
     bool workflows;             /* runs workflow tasks of its queues; default true for cpu */
     bool activities;            /* runs activities of its queues; default true */
@@ -111,6 +130,7 @@ struct fleet_config {
     enum log_level log_level;
     enum log_format log_format;
     struct fleet_engine engine;
+    struct fleet_storage storage;
     struct fleet_queue *queues; /* bounds by queue; queues without one are not listed */
     size_t queue_count;
     struct fleet_group *groups;
@@ -170,6 +190,10 @@ struct fleet_endpoint {
 /* ERR_CONFIG when the config names no address that can be connected to (tcp port 0). */
 int fleet_config_endpoint(const struct fleet_config *config, struct fleet_endpoint *ret_endpoint,
                           struct error *err);
+
+/* The same for the storage process. ERR_CONFIG also where the config has none. */
+int fleet_config_storage_endpoint(const struct fleet_config *config,
+                                  struct fleet_endpoint *ret_endpoint, struct error *err);
 
 /* The words of the enums, as in the file ("sqlite", "gpu", "auto", "core"). */
 const char *fleet_store_name(enum fleet_store store);

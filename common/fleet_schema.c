@@ -38,7 +38,7 @@ const char *fleet_schema_check_name(const char *text)
 
 static const char *check_group_name(const char *text)
 {
-    static const char *const reserved[] = {"engine", "link", "supervisor"};
+    static const char *const reserved[] = {"engine", "link", "storage", "supervisor"};
     for (size_t i = 0; i < COUNT(reserved); i++) {
         if (strcmp(text, reserved[i]) == 0)
             return "is the name of a process of the fleet's own";
@@ -67,6 +67,13 @@ static const char *check_variable_name(const char *text)
             return "may have letters, digits and \"_\" only";
     }
     return NULL;
+}
+
+static const char *check_vectors(const char *text)
+{
+    bool is_known = strcmp(text, "sqlite") == 0 || strncmp(text, "postgres://", 11) == 0 ||
+                    strncmp(text, "postgresql://", 13) == 0;
+    return is_known ? NULL : "is neither sqlite nor a postgres:// address";
 }
 
 static const char *excuse_gpu_group(const void *object)
@@ -101,6 +108,24 @@ static const struct yaml_field engine_fields[] = {
 };
 static const struct yaml_schema engine_schema = {engine_fields, COUNT(engine_fields),
                                                  sizeof(struct fleet_engine), NULL};
+
+static const struct yaml_field storage_fields[] = {
+    {"enabled", YAML_TYPE_BOOL, AT(fleet_storage, enabled)},
+    {"listen", YAML_TYPE_TEXTS, AT(fleet_storage, listen), COUNT_AT(fleet_storage, listen_count)},
+    {"endpoint", YAML_TYPE_TEXT, AT(fleet_storage, endpoint)},
+    {"insecure", YAML_TYPE_BOOL, AT(fleet_storage, insecure)},
+    {"server_key_file", YAML_TYPE_PATH, AT(fleet_storage, server_key_file)},
+    {"authorized_keys_dir", YAML_TYPE_PATH, AT(fleet_storage, authorized_keys_dir)},
+    {"server_public_key_file", YAML_TYPE_PATH, AT(fleet_storage, server_public_key_file)},
+    {"client_key_file", YAML_TYPE_PATH, AT(fleet_storage, client_key_file)},
+    {"vectors", YAML_TYPE_TEXT, AT(fleet_storage, vectors), .check = check_vectors},
+    {"memory_mb", YAML_TYPE_INT, AT(fleet_storage, memory_mb), .min = 16, .max = 16777216},
+    {"cache_mb", YAML_TYPE_INT, AT(fleet_storage, cache_mb), .min = 0, .max = 1073741824},
+    {"artifact_keep_hours", YAML_TYPE_INT, AT(fleet_storage, artifact_keep_hours), .min = 0,
+     .max = 876000},
+};
+static const struct yaml_schema storage_schema = {storage_fields, COUNT(storage_fields),
+                                                  sizeof(struct fleet_storage), NULL};
 
 static const struct yaml_field queue_fields[] = {
     {"name", YAML_TYPE_TEXT, AT(fleet_queue, name), .is_required = true, .check = check_queue_name},
@@ -174,6 +199,7 @@ static const struct yaml_field fleet_fields[] = {
     {"log_level", YAML_TYPE_CHOICE, AT(fleet_config, log_level), .words = level_words},
     {"log_format", YAML_TYPE_CHOICE, AT(fleet_config, log_format), .words = format_words},
     {"engine", YAML_TYPE_MAP, AT(fleet_config, engine), .schema = &engine_schema},
+    {"storage", YAML_TYPE_MAP, AT(fleet_config, storage), .schema = &storage_schema},
     {"queues", YAML_TYPE_LIST, AT(fleet_config, queues), COUNT_AT(fleet_config, queue_count),
      .max = 1024, .schema = &queue_schema},
     {"groups", YAML_TYPE_LIST, AT(fleet_config, groups), COUNT_AT(fleet_config, group_count),
@@ -198,6 +224,10 @@ void fleet_schema_init_config(struct fleet_config *config)
         .log_level = LOG_LEVEL_INFO,
         .log_format = LOG_FORMAT_LOGFMT,
         .engine = {.lease_ms = 10000, .reclaim_ms = 5000, .commit_hold_us = 1000},
+        .storage = {.vectors = "sqlite",
+                    .memory_mb = 1024,
+                    .cache_mb = 10240,
+                    .artifact_keep_hours = 24},
     };
 }
 

@@ -22,6 +22,10 @@ void fleet_schema_init_group(struct fleet_group *group, enum fleet_group_kind ki
 /* Why text cannot name a node or model (they become parts of file names); NULL when it can. */
 const char *fleet_schema_check_name(const char *text);
 
+/* Tasks of the storage queue per CPU process, where it is served by default: they wait for the
+ * storage process, which works on as few at once. */
+#define FLEET_STORAGE_SLOTS 8
+
 /* How many tasks at once a process takes from a queue, by kind of group. */
 int fleet_schema_slots(enum fleet_group_kind kind);
 

@@ -20,13 +20,13 @@
 
 struct storage_client;
 
-/* Where storage is comes from config (section "storage"); identity is "pid@host#group" or NULL.
- * Does not wait for the storage process to be there. ERR_CONFIG where the config names no address
- * that can be used, ERR_IO, ERR_MEMORY. The caller owns *ret_client. */
+/* Where storage is comes from config (section "storage"), which is borrowed for the client's life;
+ * identity is "pid@host#group" or NULL. Connects with the first call: a config without storage is
+ * fine until then, and ERR_CONFIG of that call. ERR_MEMORY. The caller owns *ret_client. */
 int storage_client_open(const struct fleet_config *config, const char *identity,
                         struct storage_client **ret_client, struct error *err);
 
-/* NULL is fine. */
+/* No other thread may use the client any more. NULL is fine. */
 void storage_client_close(struct storage_client *client);
 
 #endif

@@ -76,7 +76,7 @@ static bool is_core_pinned(const struct placement_pin *pin, enum fleet_group_kin
 
 static size_t count_pins(const struct fleet_config *config)
 {
-    size_t count = config->engine.endpoint == NULL ? 2 : 1;
+    size_t count = 1 + (config->engine.endpoint == NULL) + config->storage.enabled;
     for (size_t i = 0; i < config->group_count; i++)
         count += (size_t)config->groups[i].processes;
     return count;
@@ -116,6 +116,8 @@ static int add_pins(struct planner *planner, struct error *err)
     if (config->engine.endpoint == NULL)
         add_pin(planner->plan, NULL, PLACEMENT_ENGINE);
     add_pin(planner->plan, NULL, PLACEMENT_LINK);
+    if (config->storage.enabled)
+        add_pin(planner->plan, NULL, PLACEMENT_STORAGE);
     int next_gpu = 0;
     int code = 0;
     for (size_t i = 0; i < config->group_count && code == 0; i++)
@@ -270,9 +272,11 @@ static void pin_all(struct planner *planner, int *homes)
     int next_node = 0;
     for (size_t i = 0; i < plan->pin_count; i++) {
         struct placement_pin *pin = &plan->pins[i];
-        if (pin->group == NULL)
+        if (pin->group == NULL && pin->index != PLACEMENT_STORAGE)
             continue;
-        if (pin->group->pinning == FLEET_PINNING_CORE)
+        if (pin->group == NULL)
+            give_everything(planner->topology, pin);
+        else if (pin->group->pinning == FLEET_PINNING_CORE)
             pin_to_cores(planner, pin, homes[i]);
         else if (pin->group->pinning == FLEET_PINNING_NUMA)
             pin_to_node(planner, pin, &next_node);
@@ -351,8 +355,13 @@ const struct placement_pin *placement_find(const struct placement *placement,
 
 const char *placement_name(const struct placement_pin *pin, char out[PLACEMENT_NAME_MAX])
 {
+    static const char *const own[] = {
+        [PLACEMENT_ENGINE] = "engine",
+        [PLACEMENT_LINK] = "link",
+        [PLACEMENT_STORAGE] = "storage",
+    };
     if (pin->group == NULL)
-        snprintf(out, PLACEMENT_NAME_MAX, "%s", pin->index == PLACEMENT_ENGINE ? "engine" : "link");
+        snprintf(out, PLACEMENT_NAME_MAX, "%s", own[pin->index]);
     else
         snprintf(out, PLACEMENT_NAME_MAX, "%s/%d", pin->group->name, pin->index);
     return out;

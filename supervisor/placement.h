@@ -6,6 +6,7 @@
  *   - Below PLACEMENT_CORES_MIN cores nobody is pinned: everything shares all processors, and the
  *     plan says so.
  *   - The engine has a core of its own (two from 16 cores up), which the link shares.
+ *   - Storage is bound to nothing: it waits for the disk, and a search wants every core there is.
  *   - GPU workers get half the free cores of their GPU's NUMA node, or all where no CPU worker is
  *     pinned, and their memory is bound there. A GPU worker on the CPU device is spread over nodes
  *     like a GPU one.
@@ -31,7 +32,7 @@
 #define PLACEMENT_CORES_MIN 4
 
 struct placement_pin {
-    const struct fleet_group *group; /* NULL: the engine (index 0) or the link (index 1) */
+    const struct fleet_group *group; /* NULL: one of the node's own, by index */
     int index;                       /* process of the group */
     int gpu;                         /* place in the topology's gpus; -1: none */
     int memory_node;                 /* the system's NUMA node that memory is bound to; -1: free */
@@ -41,12 +42,14 @@ struct placement_pin {
     cpu_set_t cpus;
 };
 
-#define PLACEMENT_ENGINE 0
-#define PLACEMENT_LINK   1
+/* The node's own processes. */
+#define PLACEMENT_ENGINE  0
+#define PLACEMENT_LINK    1
+#define PLACEMENT_STORAGE 2
 
 struct placement {
     const struct topology *topology;
-    struct placement_pin *pins; /* engine (unless it runs elsewhere), link, groups in order */
+    struct placement_pin *pins; /* engine and storage where they run here, link, groups in order */
     size_t pin_count;
 };
 
@@ -56,11 +59,11 @@ int placement_create(const struct topology *topology, const struct fleet_config 
 
 void placement_destroy(struct placement *placement);
 
-/* The pin of a process; group NULL for the engine and the link. NULL when the plan has none. */
+/* The pin of a process; group NULL for the node's own. NULL when the plan has none. */
 const struct placement_pin *placement_find(const struct placement *placement,
                                            const struct fleet_group *group, int index);
 
-/* "engine", "link", "cpu/0" into out, which is returned. */
+/* "engine", "link", "storage", "cpu/0" into out, which is returned. */
 #define PLACEMENT_NAME_MAX 96
 const char *placement_name(const struct placement_pin *pin, char out[PLACEMENT_NAME_MAX]);
 

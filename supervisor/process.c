@@ -23,6 +23,10 @@
 #define ENGINE_GRACE_NS (10 * NS_PER_S)
 /* Its loop turns at least with every ping; a commit on a dying disk may take long. */
 #define ENGINE_HANG_NS (60 * NS_PER_S)
+/* Storage answers what it took and closes its files. */
+#define STORAGE_GRACE_NS (10 * NS_PER_S)
+/* Its loop waits for nothing but sockets; the disk is its threads' business. */
+#define STORAGE_HANG_NS (30 * NS_PER_S)
 /* The link hands over the last deaths. */
 #define LINK_GRACE_NS (2 * NS_PER_S)
 
@@ -33,6 +37,8 @@ static const char *program_name(const struct process *process)
 {
     if (process->rank == PROCESS_RANK_ENGINE)
         return "argosy-engine";
+    if (process->rank == PROCESS_RANK_STORAGE)
+        return "argosy-storage";
     if (process->rank == PROCESS_RANK_LINK)
         return "argosy-link";
     return process->pin->group->kind == FLEET_GROUP_CPU ? "argosy-worker-cpu" : "argosy-worker-gpu";
@@ -55,6 +61,9 @@ void process_init(struct process *process, const struct placement_pin *pin)
     } else if (pin->index == PLACEMENT_ENGINE) {
         process->rank = PROCESS_RANK_ENGINE;
         lifecycle_init(&process->lifecycle, ENGINE_GRACE_NS, ENGINE_HANG_NS);
+    } else if (pin->index == PLACEMENT_STORAGE) {
+        process->rank = PROCESS_RANK_STORAGE;
+        lifecycle_init(&process->lifecycle, STORAGE_GRACE_NS, STORAGE_HANG_NS);
     } else {
         process->rank = PROCESS_RANK_LINK;
         lifecycle_init(&process->lifecycle, LINK_GRACE_NS, 0);

@@ -21,12 +21,17 @@
 #include "supervisor/spawn.h"
 
 /* The order of starting; stopping goes the other way. */
-enum process_rank { PROCESS_RANK_ENGINE, PROCESS_RANK_LINK, PROCESS_RANK_WORKER };
-#define PROCESS_RANK_COUNT 3
+enum process_rank {
+    PROCESS_RANK_ENGINE,
+    PROCESS_RANK_STORAGE,
+    PROCESS_RANK_LINK,
+    PROCESS_RANK_WORKER,
+};
+#define PROCESS_RANK_COUNT 4
 
 struct process {
     /* identity */
-    char name[PLACEMENT_NAME_MAX]; /* "engine", "link", "cpu/0" */
+    char name[PLACEMENT_NAME_MAX]; /* "engine", "storage", "link", "cpu/0" */
     enum process_rank rank;
     const struct placement_pin *pin; /* borrowed from the plan; its group is the config's */
 

@@ -217,8 +217,9 @@ static bool is_settled(const struct process *process)
     enum lifecycle_state state = process->lifecycle.state;
     if (process->lifecycle.was_ready || state == LIFECYCLE_FAILED)
         return true;
-    /* Workers do not need the link to start; nothing runs without the engine. */
-    return process->rank == PROCESS_RANK_LINK && state == LIFECYCLE_BACKOFF;
+    /* Workers need neither the link nor storage to start; nothing runs without the engine. */
+    return (process->rank == PROCESS_RANK_LINK || process->rank == PROCESS_RANK_STORAGE) &&
+           state == LIFECYCLE_BACKOFF;
 }
 
 static void stop_fleet(struct supervisor *supervisor, int exit_code)

@@ -7,9 +7,9 @@
  * socket; it wakes for news and for the nearest deadline, and for nothing else. It holds no ZeroMQ,
  * no SQLite and no CUDA.
  *
- * Start: the engine; when it is ready the link; then all workers. SIGTERM or SIGINT: the workers
- * drain, then the link, then the engine; a second signal kills what still runs. SIGHUP (reload) is
- * not there yet: it is ignored, and the log says so.
+ * Start: the engine; when it is ready storage, then the link; then all workers. SIGTERM or SIGINT:
+ * the workers drain, then the link, storage and the engine end in turn; a second signal kills what
+ * still runs. SIGHUP (reload) is not there yet: it is ignored, and the log says so.
  */
 #ifndef ARGOSY_SUPERVISOR_SUPERVISOR_H
 #define ARGOSY_SUPERVISOR_SUPERVISOR_H

@@ -45,7 +45,7 @@ goes_on() {
 @test "a killed supervisor leaves no process behind" {
   local children
   children=$(pgrep --parent "$FLEET_PID")
-  [ "$(wc -l <<<"$children")" = 4 ] # engine, link, two workers
+  [ "$(wc -l <<<"$children")" = 5 ] # engine, storage, link, two workers
   kill -KILL "$FLEET_PID"
   # shellcheck disable=SC2086
   gone $children

@@ -51,6 +51,9 @@ static void empty_file_gives_defaults(void **state)
     assert_int_equal(cpu->processes, 2);
     assert_string_equal(cpu->queues[0].name, "cpu-queue");
     assert_int_equal(cpu->queues[0].slots, 16);
+    assert_int_equal(cpu->queue_count, 2);
+    assert_string_equal(cpu->queues[1].name, "storage-queue");
+    assert_int_equal(cpu->queues[1].slots, 8);
     assert_true(cpu->workflows && cpu->activities);
     const struct fleet_group *gpu = fleet_config_group(config, "gpu");
     assert_int_equal(gpu->processes, 1);
@@ -61,6 +64,44 @@ static void empty_file_gives_defaults(void **state)
     assert_false(gpu->workflows);
     assert_null(fleet_config_group(config, "none"));
     assert_null(fleet_config_queue(config, "cpu-queue"));
+    fleet_config_destroy(config);
+}
+
+static void storage_runs_where_the_engine_does(void **state)
+{
+    (void)state;
+    struct fleet_config *config = parse("", &two_cpus);
+    const struct fleet_storage *storage = &config->storage;
+    assert_true(storage->enabled);
+    assert_string_equal(storage->address, "ipc:///etc/fleet/.argosy/storage.sock");
+    assert_string_equal(storage->vectors, "sqlite");
+    assert_int_equal(storage->artifact_keep_hours, 24);
+    fleet_config_destroy(config);
+
+    config = parse("engine: {endpoint: \"ipc:///run/engine.sock\"}\n"
+                   "groups: [{name: work, kind: cpu}]",
+                   &two_cpus);
+    assert_false(config->storage.enabled);
+    assert_null(config->storage.address);
+    assert_int_equal(config->groups[0].queue_count, 1);
+    struct fleet_endpoint endpoint;
+    assert_int_equal(fleet_config_storage_endpoint(config, &endpoint, NULL), ERR_CONFIG);
+    fleet_config_destroy(config);
+
+    config = parse("engine: {endpoint: \"ipc:///run/engine.sock\"}\n"
+                   "storage: {endpoint: \"tcp://10.0.0.1:7235\", server_public_key_file: s.pub,"
+                   " client_key_file: c}\n"
+                   "groups: [{name: work, kind: cpu}]",
+                   &two_cpus);
+    assert_false(config->storage.enabled);
+    assert_int_equal(config->groups[0].queue_count, 2);
+    assert_int_equal(fleet_config_storage_endpoint(config, &endpoint, NULL), 0);
+    assert_string_equal(endpoint.address, "tcp://10.0.0.1:7235");
+    assert_string_equal(endpoint.client_key_file, "/etc/fleet/c");
+    fleet_config_destroy(config);
+
+    config = parse("storage: {enabled: false}", &two_cpus);
+    assert_false(config->storage.enabled);
     fleet_config_destroy(config);
 }
 
@@ -85,6 +126,13 @@ static const char full[] = "node: n1\n"
                            "  listen: [ipc, \"tcp://127.0.0.1:7233\"]\n"
                            "  insecure: true\n"
                            "  lease_ms: 2000\n"
+                           "storage:\n"
+                           "  listen: [\"tcp://127.0.0.1:7235\"]\n"
+                           "  insecure: true\n"
+                           "  vectors: postgres://db/argosy\n"
+                           "  memory_mb: 64\n"
+                           "  cache_mb: 0\n"
+                           "  artifact_keep_hours: 0\n"
                            "queues:\n"
                            "  - {name: gpu-queue, max_in_flight: 9}\n"
                            "groups:\n"
@@ -258,6 +306,13 @@ static const struct error_case error_cases[] = {
     {"engine: {listen: []}\n", "f.yaml:1: engine.listen: the engine needs an address to listen on"},
     {"engine:\n  endpoint: tcp://e:1\n  listen: [ipc]\n",
      "f.yaml:3: engine.listen: an engine that runs elsewhere (endpoint, line 2) listens there"},
+    {"storage:\n  enabled: true\n  endpoint: \"ipc:///s\"\n",
+     "f.yaml:2: storage.enabled: storage runs either here or elsewhere (endpoint, line 3)"},
+    {"storage: {listen: [\"tcp://0.0.0.0:7235\"]}\n",
+     "f.yaml:1: storage.listen: \"tcp://0.0.0.0:7235\" needs server_key_file and "
+     "authorized_keys_dir (without keys only on a loopback address, with insecure: true)"},
+    {"storage: {vectors: mysql}\n",
+     "f.yaml:1: storage.vectors: \"mysql\" is neither sqlite nor a postgres:// address"},
     {"engine: {endpoint: \"tcp://e:7233\"}\n",
      "f.yaml:1: engine.endpoint: \"tcp://e:7233\" needs server_public_key_file and "
      "client_key_file (without keys only on a loopback address, with insecure: true)"},
@@ -417,6 +472,7 @@ int main(void)
     unsetenv("ARGOSY_MODEL_DIR");
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(empty_file_gives_defaults),
+        cmocka_unit_test(storage_runs_where_the_engine_does),
         cmocka_unit_test(counts_follow_the_hardware),
         cmocka_unit_test(reads_every_kind_of_value),
         cmocka_unit_test(printed_config_loads_to_the_same),

@@ -86,7 +86,7 @@ static void one_core_is_shared_by_all(void **state)
     (void)state;
     make_machine("pu:1", 0);
     plan("");
-    assert_int_equal(placement.pin_count, 5);
+    assert_int_equal(placement.pin_count, 6);
     for (size_t i = 0; i < placement.pin_count; i++) {
         assert_false(placement.pins[i].is_pinned);
         assert_true(placement.pins[i].is_shared);
@@ -99,6 +99,7 @@ static void one_core_is_shared_by_all(void **state)
                         "machine   1 package, 1 NUMA node, 1 core, 1 processor, 0 NVIDIA GPUs\n"
                         "engine    processors 0, not pinned\n"
                         "link      processors 0, not pinned\n"
+                        "storage   processors 0, not pinned\n"
                         "cpu/0     processors 0, not pinned\n"
                         "cpu/1     processors 0, not pinned\n"
                         "gpu/0     processors 0, not pinned, CPU device (no GPU)\n"
@@ -253,8 +254,22 @@ static void remote_engine_takes_no_core(void **state)
     assert_int_equal(placement.pin_count, 5);
     assert_null(placement_find(&placement, NULL, PLACEMENT_ENGINE));
     assert_non_null(placement_find(&placement, NULL, PLACEMENT_LINK));
+    assert_null(placement_find(&placement, NULL, PLACEMENT_STORAGE));
     expect_cpus("cpu/0", 0, 0);
     expect_cpus("cpu/3", 3, 3);
+}
+
+static void storage_is_bound_to_nothing(void **state)
+{
+    (void)state;
+    make_machine("core:8 pu:1", 0);
+    plan("engine: {insecure: true, endpoint: \"tcp://127.0.0.1:5\"}\n"
+         "storage: {enabled: true}\n"
+         "groups: [{name: cpu, kind: cpu, processes: 4}]\n");
+    assert_false(find("storage")->is_pinned);
+    expect_cpus("storage", 0, 7);
+    expect_cpus("link", 0, 7);
+    expect_cpus("cpu/3", 6, 7);
 }
 
 static void no_two_pinned_processes_overlap_unsaid(void **state)
@@ -423,6 +438,7 @@ int main(void)
         TEST(gpu_workers_crowd_out_cpu_workers),
         TEST(groups_may_be_pinned_to_nodes_or_not_at_all),
         TEST(remote_engine_takes_no_core),
+        TEST(storage_is_bound_to_nothing),
         cmocka_unit_test(no_two_pinned_processes_overlap_unsaid),
         cmocka_unit_test(cuda_without_a_gpu_is_an_error),
         cmocka_unit_test(machine_from_xml_brings_its_gpus),
