@@ -15,6 +15,7 @@
 #include "api/proto/common.pb-c.h"
 #include "api/proto/error_detail.pb-c.h"
 #include "api/proto/failure.pb-c.h"
+#include "api/proto/fleet.pb-c.h"
 #include "api/proto/history.pb-c.h"
 #include "api/proto/query.pb-c.h"
 #include "api/proto/service.pb-c.h"

@@ -58,6 +58,11 @@
     X(RELEASE_TASK, 103, release_task, ReleaseTask)                                                \
     X(WORKER_LOST, 104, worker_lost, WorkerLost)                                                   \
     X(SET_QUEUE_LIMIT, 105, set_queue_limit, SetQueueLimit)                                        \
+    X(GET_ENGINE_STATS, 106, get_engine_stats, GetEngineStats)                                     \
+    X(DESCRIBE_FLEET, 107, describe_fleet, DescribeFleet)                                          \
+    X(SERVE_NODE, 108, serve_node, ServeNode)                                                      \
+    X(RESPOND_NODE_CALL, 109, respond_node_call, RespondNodeCall)                                  \
+    X(CALL_NODE, 110, call_node, CallNode)\
     X(PUT_ARTIFACT, 200, put_artifact, PutArtifact)                                                \
     X(GET_ARTIFACT, 201, get_artifact, GetArtifact)                                                \
     X(KEEP_ARTIFACT, 202, keep_artifact, KeepArtifact)                                             \

@@ -28,7 +28,7 @@ endfunction()
 function(argosy_test_properties name timeout labels serial)
   set_tests_properties(${name} PROPERTIES
     TIMEOUT ${timeout} SKIP_RETURN_CODE 77 LABELS "${labels}"
-    ENVIRONMENT "ARGOSY_BIN_DIR=${CMAKE_BINARY_DIR}/bin;ARGOSY_SOURCE_DIR=${CMAKE_SOURCE_DIR};ARGOSY_BUILD_DIR=${CMAKE_BINARY_DIR};ASAN_OPTIONS=detect_stack_use_after_return=0;TSAN_OPTIONS=halt_on_error=1 suppressions=${CMAKE_SOURCE_DIR}/tests/tsan.supp;LSAN_OPTIONS=suppressions=${CMAKE_SOURCE_DIR}/tests/lsan.supp")
+    ENVIRONMENT "ARGOSY_HTTP_LISTEN=127.0.0.1:0;ARGOSY_BIN_DIR=${CMAKE_BINARY_DIR}/bin;ARGOSY_SOURCE_DIR=${CMAKE_SOURCE_DIR};ARGOSY_BUILD_DIR=${CMAKE_BINARY_DIR};ASAN_OPTIONS=detect_stack_use_after_return=0;TSAN_OPTIONS=halt_on_error=1 suppressions=${CMAKE_SOURCE_DIR}/tests/tsan.supp;LSAN_OPTIONS=suppressions=${CMAKE_SOURCE_DIR}/tests/lsan.supp")
   if(serial)
     set_tests_properties(${name} PROPERTIES RUN_SERIAL TRUE)
   endif()

@@ -15,12 +15,16 @@
 #include "common/child.h"
 #include "common/fleet_schema.h"
 #include "common/fleet_service.h"
+#include "common/http_address.h"
 #include "common/limits.h"
 #include "common/yaml_tree.h"
 
 #define DATA_DIR_DEFAULT ".argosy"
 #define ENV_DATA_DIR     "ARGOSY_DATA_DIR"
 #define ENV_MODEL_DIR    "ARGOSY_MODEL_DIR"
+#define ENV_HTTP_LISTEN  "ARGOSY_HTTP_LISTEN"
+#define HTTP_LISTEN_FILE "127.0.0.1:9464" /* the usual port of OpenTelemetry's Prometheus exporters */
+#define HTTP_LISTEN_DEV  "127.0.0.1:0"
 
 /* Two turns of an idle worker may be late. */
 #define HANG_MS_MIN (3 * CHILD_IDLE_TURN_MS)
@@ -42,6 +46,7 @@ struct loader {
     const char *folder;
     const struct hardware *hardware;
     const struct fleet_dev_options *options; /* zeros when a file is read */
+    bool is_dev; /* there is no file */
     struct error *err;
 };
 
@@ -82,6 +87,27 @@ static int default_node(struct loader *loader)
     host[CHILD_NODE_MAX] = '\0';
     loader->config->node = arena_strdup(loader->arena, host);
     return loader->config->node != NULL ? 0 : fail_memory(loader);
+}
+
+/* A second fleet on the machine must not meet the first one's port where nobody chose one. */
+static int default_http(struct loader *loader)
+{
+    struct fleet_http *http = &loader->config->http;
+    const char *listen = getenv(ENV_HTTP_LISTEN);
+    if (http->listen != NULL)
+        return 0;
+    if (listen == NULL || listen[0] == '\0') {
+        http->listen = loader->is_dev ? HTTP_LISTEN_DEV : HTTP_LISTEN_FILE;
+        return 0;
+    }
+    struct sockaddr_storage address;
+    socklen_t length;
+    if (!http_address_is_none(listen) && !http_address_parse(listen, &address, &length))
+        return error_set(loader->err, ERR_CONFIG,
+                         "environment variable " ENV_HTTP_LISTEN ": \"%.64s\" is no address",
+                         listen);
+    http->listen = arena_strdup(loader->arena, listen);
+    return http->listen != NULL ? 0 : fail_memory(loader);
 }
 
 /* The queue of the group's kind; CPU workers of a fleet with storage serve its queue, too. */
@@ -281,6 +307,8 @@ static int finish(struct loader *loader)
     if (code == 0)
         code = finish_storage(loader);
     if (code == 0)
+        code = default_http(loader);
+    if (code == 0)
         code = default_groups(loader);
     const struct fleet_config *config = loader->config;
     for (size_t i = 0; i < config->group_count && code == 0; i++)
@@ -305,6 +333,8 @@ static int load(struct loader *loader, const char *text, size_t size, const char
     return code != 0 ? code : finish(loader);
 }
 
+static const struct fleet_dev_options no_options;
+
 static int create(const char *text, size_t size, const char *source, const char *folder,
                   const struct hardware *hardware, const struct fleet_dev_options *options,
                   struct fleet_config **ret_config, struct error *err)
@@ -318,6 +348,7 @@ static int create(const char *text, size_t size, const char *source, const char 
                             .folder = folder,
                             .hardware = hardware,
                             .options = options,
+                            .is_dev = options != &no_options,
                             .err = err};
     int code = load(&loader, text, size, source);
     if (code != 0) {
@@ -329,8 +360,6 @@ static int create(const char *text, size_t size, const char *source, const char 
 }
 
 /* Public functions */
-
-static const struct fleet_dev_options no_options;
 
 int fleet_config_parse(const char *text, size_t size, const char *source, const char *folder,
                        const struct hardware *hardware, struct fleet_config **ret_config,

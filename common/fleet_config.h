@@ -75,6 +75,12 @@ struct fleet_storage {
     int artifact_keep_hours; /* artifacts nobody owns stay for this long; default 24 */
 };
 
+/* HTTP of the node's link: metrics, probes, what autoscalers ask for. */
+struct fleet_http {
+    const char *listen; /* numeric host:port, or "none"; default: the environment's
+                           ARGOSY_HTTP_LISTEN, else 127.0.0.1:9464, without a file a free port */
+};
+
 struct fleet_queue {
     const char *name;
     int max_in_flight; /* tasks at once over the whole fleet; 0: no bound */
@@ -131,6 +137,7 @@ struct fleet_config {
     enum log_format log_format;
     struct fleet_engine engine;
     struct fleet_storage storage;
+    struct fleet_http http;
     struct fleet_queue *queues; /* bounds by queue; queues without one are not listed */
     size_t queue_count;
     struct fleet_group *groups;

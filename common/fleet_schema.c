@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "common/child.h"
+#include "common/http_address.h"
 #include "common/limits.h"
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
@@ -56,6 +57,15 @@ static const char *check_queue_name(const char *text)
             return "has a control character";
     }
     return NULL;
+}
+
+static const char *check_http_listen(const char *text)
+{
+    struct sockaddr_storage address;
+    socklen_t length;
+    if (http_address_is_none(text) || http_address_parse(text, &address, &length))
+        return NULL;
+    return "is no address (none, 127.0.0.1:9464, 0.0.0.0:9464, [::]:9464)";
 }
 
 static const char *check_variable_name(const char *text)
@@ -126,6 +136,12 @@ static const struct yaml_field storage_fields[] = {
 };
 static const struct yaml_schema storage_schema = {storage_fields, COUNT(storage_fields),
                                                   sizeof(struct fleet_storage), NULL};
+
+static const struct yaml_field http_fields[] = {
+    {"listen", YAML_TYPE_TEXT, AT(fleet_http, listen), .check = check_http_listen},
+};
+static const struct yaml_schema http_schema = {http_fields, COUNT(http_fields),
+                                               sizeof(struct fleet_http), NULL};
 
 static const struct yaml_field queue_fields[] = {
     {"name", YAML_TYPE_TEXT, AT(fleet_queue, name), .is_required = true, .check = check_queue_name},
@@ -200,6 +216,7 @@ static const struct yaml_field fleet_fields[] = {
     {"log_format", YAML_TYPE_CHOICE, AT(fleet_config, log_format), .words = format_words},
     {"engine", YAML_TYPE_MAP, AT(fleet_config, engine), .schema = &engine_schema},
     {"storage", YAML_TYPE_MAP, AT(fleet_config, storage), .schema = &storage_schema},
+    {"http", YAML_TYPE_MAP, AT(fleet_config, http), .schema = &http_schema},
     {"queues", YAML_TYPE_LIST, AT(fleet_config, queues), COUNT_AT(fleet_config, queue_count),
      .max = 1024, .schema = &queue_schema},
     {"groups", YAML_TYPE_LIST, AT(fleet_config, groups), COUNT_AT(fleet_config, group_count),

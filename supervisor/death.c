@@ -55,6 +55,26 @@ bool death_is_final(const struct death *death)
     return code == EXIT_BAD_CONFIG || code == EXIT_DEVICE_UNUSABLE || code == EXIT_USAGE;
 }
 
+enum death_kind death_kind(const struct death *death)
+{
+    switch (death->cause) {
+    case DEATH_CAUSE_START:
+        return DEATH_KIND_START;
+    case DEATH_CAUSE_HANG:
+        return DEATH_KIND_HANG;
+    case DEATH_CAUSE_EXEC:
+        return DEATH_KIND_EXEC;
+    default:
+        return WIFSIGNALED(death->status) ? DEATH_KIND_SIGNAL : DEATH_KIND_EXIT;
+    }
+}
+
+const char *death_kind_name(enum death_kind kind)
+{
+    static const char *const names[DEATH_KIND_COUNT] = {"exit", "signal", "start", "hang", "exec"};
+    return names[kind];
+}
+
 static const char *exit_text(int code)
 {
     switch (code) {

@@ -34,6 +34,16 @@ enum death_cause {
     DEATH_CAUSE_EXEC,  /* its program could not be started; status is an errno */
 };
 
+/* What restarts are counted by. */
+enum death_kind {
+    DEATH_KIND_EXIT,   /* by itself */
+    DEATH_KIND_SIGNAL, /* not sent by the supervisor */
+    DEATH_KIND_START,  /* not ready in time */
+    DEATH_KIND_HANG,   /* no progress */
+    DEATH_KIND_EXEC,   /* its program could not be started */
+};
+#define DEATH_KIND_COUNT 5
+
 struct death {
     uint64_t at_ns;
     uint64_t healthy_ns; /* how long it had been ready */
@@ -59,6 +69,11 @@ uint64_t death_history_delay_ns(const struct death_history *history);
 
 /* Whether the child said by its exit code that starting it again cannot help. */
 bool death_is_final(const struct death *death);
+
+enum death_kind death_kind(const struct death *death);
+
+/* "exit", "signal", "start", "hang", "exec" */
+const char *death_kind_name(enum death_kind kind);
 
 /* "signal 9 (killed)", "exit 78 (bad configuration)", "no progress, signal 9 (killed)" into out,
  * which is returned. */

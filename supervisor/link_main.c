@@ -4,7 +4,8 @@
  * no ZeroMQ (docs/spec/04-supervision.md, section "Link").
  *
  * It receives deaths from the supervisor (link_message.h), tells the engine of each with WorkerLost
- * until the engine has acknowledged it, and passes the acknowledgement on. It keeps nothing else: a
+ * until the engine has acknowledged it, and passes the acknowledgement on. It serves the node's HTTP
+ * (link_http.h) from the supervisor's status page and the engine's figures. It keeps nothing else: a
  * new link starts with what the supervisor sends again. Its own death is no worker's.
  */
 #include <errno.h>
@@ -24,12 +25,17 @@
 #include "common/limits.h"
 #include "common/log.h"
 #include "queues/connection.h"
+#include "supervisor/engine_stats.h"
+#include "supervisor/http_socket.h"
+#include "supervisor/link_http.h"
 #include "supervisor/link_message.h"
+#include "supervisor/status_page.h"
 
 static const char help[] =
     "usage: argosy-link --config FILE\n"
     "\n"
-    "Tells the engine which workers of this node died. Started by argosy-supervisor.\n"
+    "Tells the engine which workers of this node died, and serves the node's metrics and\n"
+    "probes over HTTP. Started by argosy-supervisor.\n"
     "\n"
     "  --config FILE   the node's configuration\n"
     "  --help          this text\n"
@@ -54,7 +60,12 @@ struct report {
 struct link {
     struct child child;
     struct connection *connection;
-    int epoll_fd; /* over the two below, for the connection's loop */
+    struct engine_stats stats;
+    struct status_reader *status; /* NULL: no supervisor */
+    struct link_http *http;       /* NULL: not served */
+    bool has_session;
+    char engine_reason[ERROR_TEXT_MAX]; /* why there is no session */
+    int epoll_fd; /* over what follows and HTTP, for the connection's loop */
     int signal_fd;
     int supervisor_fd;   /* -1: no supervisor */
     uint64_t drain_ns;   /* when to leave at the latest; 0: not draining */
@@ -145,12 +156,12 @@ static void take_death(struct link *link)
 
 static void take_news(struct link *link)
 {
-    struct epoll_event events[2];
-    int count = epoll_wait(link->epoll_fd, events, 2, 0);
+    struct epoll_event events[3];
+    int count = epoll_wait(link->epoll_fd, events, 3, 0);
     for (int i = 0; i < count; i++) {
         if (events[i].data.fd == link->supervisor_fd) {
             take_death(link);
-        } else if (link->drain_ns == 0) {
+        } else if (events[i].data.fd == link->signal_fd && link->drain_ns == 0) {
             link->drain_ns = clock_monotonic_ns() + DRAIN_NS;
             epoll_ctl(link->epoll_fd, EPOLL_CTL_DEL, link->signal_fd, NULL);
         }
@@ -182,12 +193,22 @@ static bool is_drained(const struct link *link)
            (link->report_count == 0 || clock_monotonic_ns() >= link->drain_ns);
 }
 
+/* The shorter of two waits; -1 is for ever. */
+static int shorter(int a_ms, int b_ms)
+{
+    if (a_ms < 0 || b_ms < 0)
+        return a_ms < 0 ? b_ms : a_ms;
+    return a_ms < b_ms ? a_ms : b_ms;
+}
+
 static int run(struct link *link, struct error *err)
 {
     int code = 0;
     while (code == 0 && !is_drained(link)) {
         bool has_news = false;
-        code = connection_run(link->connection, tell_again(link), link->epoll_fd, &has_news, err);
+        int wait_ms = link->http != NULL ? link_http_turn(link->http) : -1;
+        code = connection_run(link->connection, shorter(wait_ms, tell_again(link)), link->epoll_fd,
+                              &has_news, err);
         if (has_news)
             take_news(link);
         child_progress(&link->child);
@@ -197,12 +218,76 @@ static int run(struct link *link, struct error *err)
 
 /* Set-up */
 
+/* A descriptor that the supervisor passed under this name; -1 without one. */
+static int inherited_fd(const char *variable)
+{
+    const char *text = getenv(variable);
+    return text != NULL ? atoi(text) : -1;
+}
+
+/* -1 without a supervisor, or when it is no socket. */
+static int supervisor_socket(void)
+{
+    struct link_death death;
+    int fd = inherited_fd(LINK_ENV_FD);
+    if (fd >= 0 && recv(fd, &death, 0, MSG_PEEK | MSG_DONTWAIT) < 0 && errno != EAGAIN)
+        return -1;
+    return fd;
+}
+
 static int watch(struct link *link, int fd, struct error *err)
 {
     struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
     if (fd >= 0 && epoll_ctl(link->epoll_fd, EPOLL_CTL_ADD, fd, &event) != 0)
         return error_set_errno(err, ERR_IO, errno, "cannot watch descriptor %d", fd);
     return 0;
+}
+
+static void on_session(void *context, const Api__HelloResponse *hello, bool engine_changed)
+{
+    struct link *link = context;
+    (void)hello, (void)engine_changed;
+    link->has_session = true;
+}
+
+static void on_session_lost(void *context, const char *reason)
+{
+    struct link *link = context;
+    link->has_session = false;
+    snprintf(link->engine_reason, sizeof link->engine_reason, "%s", reason);
+}
+
+static const char *engine_reason(void *context)
+{
+    const struct link *link = context;
+    return link->has_session ? NULL : link->engine_reason;
+}
+
+static void on_stats(void *context)
+{
+    struct link *link = context;
+    link_http_answer(link->http);
+}
+
+/* Serves HTTP where the supervisor passed a socket for it; it passes its status page to every link.
+ */
+static int open_http(struct link *link, const struct fleet_config *config, struct error *err)
+{
+    int listen_fd = inherited_fd(HTTP_ENV_FD);
+    int status_fd = inherited_fd(STATUS_ENV_FD);
+    int code = status_fd >= 0 ? status_reader_open(status_fd, &link->status, err) : 0;
+    if (code != 0 || listen_fd < 0 || link->status == NULL)
+        return code;
+    struct link_http_config http = {
+        .listen_fd = listen_fd,
+        .status = link->status,
+        .stats = &link->stats,
+        .is_engine_here = config->engine.endpoint == NULL,
+        .engine_reason = engine_reason,
+        .context = link,
+    };
+    code = link_http_open(&http, &link->http, err);
+    return code == 0 ? watch(link, link_http_fd(link->http), err) : code;
 }
 
 static int link_open(struct link *link, const struct fleet_config *config, struct error *err)
@@ -225,8 +310,25 @@ static int link_open(struct link *link, const struct fleet_config *config, struc
         .identity = link->child.identity,
         .instance_id = link->child.instance_id,
         .node = link->child.node,
+        .context = link,
+        .on_session = on_session,
+        .on_session_lost = on_session_lost,
     };
-    return connection_open(&connection, &link->connection, err);
+    strcpy(link->engine_reason, "not connected yet");
+    code = connection_open(&connection, &link->connection, err);
+    if (code != 0)
+        return code;
+    engine_stats_init(&link->stats, link->connection, on_stats, link);
+    return open_http(link, config, err);
+}
+
+static void link_close(struct link *link)
+{
+    /* Ends the request for the engine's figures, too: who waits for them is answered. */
+    connection_close(link->connection);
+    link_http_close(link->http);
+    status_reader_close(link->status);
+    engine_stats_fini(&link->stats);
 }
 
 static int fail(const struct error *err)
@@ -249,22 +351,10 @@ static int serve(struct link *link, const char *config_path, struct error *err)
     if (code == 0) {
         child_ready(&link->child);
         code = run(link, err);
-        connection_close(link->connection);
     }
+    link_close(link);
     fleet_config_destroy(config);
     return code;
-}
-
-/* The descriptor that the supervisor passed; -1 without one. */
-static int supervisor_socket(void)
-{
-    const char *text = getenv(LINK_ENV_FD);
-    struct link_death death;
-    int fd = text != NULL ? atoi(text) : -1;
-    /* Whether it is a socket at all. */
-    if (fd >= 0 && recv(fd, &death, 0, MSG_PEEK | MSG_DONTWAIT) < 0 && errno != EAGAIN)
-        return -1;
-    return fd;
 }
 
 int main(int argc, char **argv)

@@ -17,7 +17,9 @@
 #include "common/assert.h"
 #include "common/child.h"
 #include "common/log.h"
+#include "supervisor/http_socket.h"
 #include "supervisor/link_message.h"
+#include "supervisor/status_page.h"
 
 /* The engine finishes its batch, syncs and closes its store. */
 #define ENGINE_GRACE_NS (10 * NS_PER_S)
@@ -183,6 +185,15 @@ static void close_ends(struct ends *ends)
     close_fd(&ends->link);
 }
 
+static void add_link_fds(struct spawn_request *request, const struct process_setting *setting,
+                         int link_fd)
+{
+    request->fds[request->fd_count++] = (struct spawn_fd){LINK_ENV_FD, link_fd};
+    request->fds[request->fd_count++] = (struct spawn_fd){STATUS_ENV_FD, setting->status_fd};
+    if (setting->http_fd >= 0)
+        request->fds[request->fd_count++] = (struct spawn_fd){HTTP_ENV_FD, setting->http_fd};
+}
+
 static int spawn_program(struct process *process, const struct process_setting *setting,
                          const struct ends *ends, int *ret_errno, struct error *err)
 {
@@ -212,11 +223,12 @@ static int spawn_program(struct process *process, const struct process_setting *
         .environment_count = variables->count,
         .fds = {{CHILD_ENV_READY_FD, ends->ready},
                 {CHILD_ENV_PROGRESS_FD, ends->progress},
-                {CHILD_ENV_LIFELINE_FD, ends->lifeline},
-                {LINK_ENV_FD, ends->link}},
-        .fd_count = ends->link >= 0 ? 4 : 3,
+                {CHILD_ENV_LIFELINE_FD, ends->lifeline}},
+        .fd_count = 3,
         .pin = process->pin,
     };
+    if (process->rank == PROCESS_RANK_LINK)
+        add_link_fds(&request, setting, ends->link);
     struct spawned spawned;
     int code = spawn(&request, &spawned, ret_errno, err);
     free(variables);
@@ -224,12 +236,21 @@ static int spawn_program(struct process *process, const struct process_setting *
         return code;
     process->pid = spawned.pid;
     process->pidfd = spawned.pidfd;
+    process->started_ns = clock_monotonic_ns();
     if (spawned.pin_errno != 0)
         log_warn("process.pin_refused", "name=%s errno=%d", process->name, spawned.pin_errno);
     if (spawned.memory_errno != 0)
         log_warn("process.memory_bind_refused", "name=%s errno=%d", process->name,
                  spawned.memory_errno);
     return 0;
+}
+
+static void note_death(struct process *process, int status, enum death_cause cause)
+{
+    lifecycle_died(&process->lifecycle, status, cause, clock_monotonic_ns());
+    process->started_ns = 0;
+    if (process->lifecycle.state == LIFECYCLE_BACKOFF)
+        process->restarts[death_kind(death_history_last(&process->lifecycle.deaths))]++;
 }
 
 int process_start(struct process *process, const struct process_setting *setting, struct error *err)
@@ -244,7 +265,7 @@ int process_start(struct process *process, const struct process_setting *setting
     close_ends(&ends);
     if (code != 0) {
         close_fds(process);
-        lifecycle_died(&process->lifecycle, errnum, DEATH_CAUSE_EXEC, clock_monotonic_ns());
+        note_death(process, errnum, DEATH_CAUSE_EXEC);
     }
     return code;
 }
@@ -300,6 +321,6 @@ bool process_reap(struct process *process)
         process_read_ready(process);
     process->pid = 0;
     close_fds(process);
-    lifecycle_died(&process->lifecycle, status, DEATH_CAUSE_NONE, clock_monotonic_ns());
+    note_death(process, status, DEATH_CAUSE_NONE);
     return true;
 }

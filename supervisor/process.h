@@ -39,6 +39,9 @@ struct process {
     struct lifecycle lifecycle;
     pid_t pid; /* 0: none */
     char instance_id[UUID_TEXT_SIZE];
+    uint64_t started_ns; /* of this pid */
+    uint32_t restarts[DEATH_KIND_COUNT];
+    bool is_drained; /* an operator wants it down */
 
     /* links; -1: none */
     int pidfd;
@@ -54,6 +57,8 @@ struct process_setting {
     const char *config_path; /* of the effective configuration */
     const struct fleet_config *config;
     const struct topology *topology;
+    int http_fd;   /* for the link: the listening socket; -1: no HTTP */
+    int status_fd; /* for the link: the status page */
 };
 
 void process_init(struct process *process, const struct placement_pin *pin);

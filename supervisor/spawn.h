@@ -20,7 +20,7 @@
 #include "common/fleet_config.h"
 #include "supervisor/placement.h"
 
-#define SPAWN_FD_MAX 4
+#define SPAWN_FD_MAX 6
 
 /* A descriptor that the child inherits; its number there goes into the environment. */
 struct spawn_fd {

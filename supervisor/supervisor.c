@@ -19,6 +19,7 @@
 #include "common/exit_code.h"
 #include "common/log.h"
 #include "supervisor/link_channel.h"
+#include "supervisor/status_page.h"
 
 /* What an epoll event is about: a kind, and the process's place in the upper bits. */
 enum news { NEWS_SIGNAL, NEWS_DEATH, NEWS_READY, NEWS_LINK };
@@ -26,7 +27,7 @@ enum news { NEWS_SIGNAL, NEWS_DEATH, NEWS_READY, NEWS_LINK };
 
 struct supervisor {
     /* identity */
-    const struct process_setting *setting;
+    struct process_setting setting;
     struct process *processes;
     size_t process_count;
     bool ends_on_hangup; /* runs in somebody's terminal, and nohup does not say otherwise */
@@ -37,6 +38,7 @@ struct supervisor {
     int signal_count;  /* requests to end */
     int exit_code;
     struct link_channel channel;
+    struct status_page *page;
 
     /* links */
     int epoll_fd;
@@ -77,7 +79,7 @@ static bool is_in_terminal(void)
 static int supervisor_open(struct supervisor *supervisor, const struct placement *placement,
                            const struct process_setting *setting, struct error *err)
 {
-    *supervisor = (struct supervisor){.setting = setting, .epoll_fd = -1, .signal_fd = -1};
+    *supervisor = (struct supervisor){.setting = *setting, .epoll_fd = -1, .signal_fd = -1};
     supervisor->processes = calloc(placement->pin_count, sizeof supervisor->processes[0]);
     if (supervisor->processes == NULL)
         return error_set(err, ERR_MEMORY, "supervisor: out of memory");
@@ -85,6 +87,10 @@ static int supervisor_open(struct supervisor *supervisor, const struct placement
         process_init(&supervisor->processes[i], &placement->pins[i]);
     supervisor->process_count = placement->pin_count;
     supervisor->ends_on_hangup = is_in_terminal();
+    int code = status_page_create(placement->pin_count, &supervisor->page, err);
+    if (code != 0)
+        return code;
+    supervisor->setting.status_fd = status_page_fd(supervisor->page);
 
     /* Children of dead children become ours, as they would process 1's. */
     prctl(PR_SET_CHILD_SUBREAPER, 1);
@@ -99,6 +105,7 @@ static int supervisor_open(struct supervisor *supervisor, const struct placement
 static void supervisor_close(struct supervisor *supervisor)
 {
     free(supervisor->processes);
+    status_page_destroy(supervisor->page);
     if (supervisor->epoll_fd >= 0)
         close(supervisor->epoll_fd);
     if (supervisor->signal_fd >= 0)
@@ -156,7 +163,7 @@ static void start_process(struct supervisor *supervisor, struct process *process
 {
     struct error err = {0};
     size_t place = (size_t)(process - supervisor->processes);
-    if (process_start(process, supervisor->setting, &err) != 0) {
+    if (process_start(process, &supervisor->setting, &err) != 0) {
         char quoted[ERROR_TEXT_MAX];
         log_error("process.start_failed", "name=%s error=%s", process->name,
                   log_quote(err.text, quoted, sizeof quoted));
@@ -256,9 +263,9 @@ static void announce(struct supervisor *supervisor)
     for (size_t i = 0; i < supervisor->process_count; i++)
         failed += supervisor->processes[i].lifecycle.state == LIFECYCLE_FAILED;
     supervisor->is_announced = true;
-    log_info("fleet.ready", "node=%s processes=%zu failed=%zu", supervisor->setting->config->node,
+    log_info("fleet.ready", "node=%s processes=%zu failed=%zu", supervisor->setting.config->node,
              supervisor->process_count, failed);
-    if (supervisor->setting->config->log_format == LOG_FORMAT_JSON)
+    if (supervisor->setting.config->log_format == LOG_FORMAT_JSON)
         return; /* the record above is for machines; what follows is for people */
     if (failed == 0)
         printf("fleet ready\n");
@@ -411,21 +418,50 @@ static void tick(struct supervisor *supervisor)
     }
 }
 
-/* Milliseconds until the nearest deadline, rounded up; -1 when there is none. */
+/* Milliseconds until the nearest deadline, or the next heartbeat, rounded up. */
 static int next_timeout_ms(const struct supervisor *supervisor)
 {
-    uint64_t nearest_ns = LIFECYCLE_NEVER;
+    uint64_t now_ns = clock_monotonic_ns();
+    uint64_t nearest_ns = now_ns + STATUS_TURN_NS;
     for (size_t i = 0; i < supervisor->process_count; i++) {
         if (supervisor->processes[i].lifecycle.deadline_ns < nearest_ns)
             nearest_ns = supervisor->processes[i].lifecycle.deadline_ns;
     }
-    if (nearest_ns == LIFECYCLE_NEVER)
-        return -1;
-    uint64_t now_ns = clock_monotonic_ns();
-    if (nearest_ns <= now_ns)
-        return 0;
-    uint64_t wait_ms = (nearest_ns - now_ns + NS_PER_MS - 1) / NS_PER_MS;
-    return wait_ms > INT32_MAX ? INT32_MAX : (int)wait_ms;
+    return nearest_ns > now_ns ? (int)((nearest_ns - now_ns + NS_PER_MS - 1) / NS_PER_MS) : 0;
+}
+
+/* What the link sees */
+
+static void write_row(struct status_process *row, const struct process *process)
+{
+    const struct lifecycle *lifecycle = &process->lifecycle;
+    const struct fleet_group *group = process->pin->group;
+    snprintf(row->name, sizeof row->name, "%s", process->name);
+    snprintf(row->group, sizeof row->group, "%s", group != NULL ? group->name : "");
+    row->pid = process->pid;
+    row->state = (int32_t)lifecycle->state;
+    row->was_ready = lifecycle->was_ready;
+    row->is_drained = process->is_drained;
+    row->started_ns = process->started_ns;
+    memcpy(row->restarts, process->restarts, sizeof row->restarts);
+    const struct death *death = death_history_last(&lifecycle->deaths);
+    row->death_ns = death != NULL ? death->at_ns : 0;
+    if (death != NULL)
+        death_format(death, row->death);
+}
+
+static void write_status(struct supervisor *supervisor)
+{
+    enum status_phase phase = STATUS_PHASE_STARTING;
+    if (supervisor->is_stopping)
+        phase = STATUS_PHASE_STOPPING;
+    else if (supervisor->is_announced)
+        phase = STATUS_PHASE_RUNNING;
+    struct status_process *rows = status_page_begin(supervisor->page);
+    for (size_t i = 0; i < supervisor->process_count; i++)
+        write_row(&rows[i], &supervisor->processes[i]);
+    status_page_end(supervisor->page, phase);
+    status_page_beat(supervisor->page, clock_monotonic_ns());
 }
 
 int supervisor_run(const struct placement *placement, const struct process_setting *setting,
@@ -437,6 +473,7 @@ int supervisor_run(const struct placement *placement, const struct process_setti
         return EXIT_INTERNAL;
     }
     while (!advance(&supervisor)) {
+        write_status(&supervisor);
         /* One event at a time: handling it may close the descriptors of the next. */
         struct epoll_event event;
         int count = epoll_wait(supervisor.epoll_fd, &event, 1, next_timeout_ms(&supervisor));

@@ -4,8 +4,8 @@
  * (docs/spec/04-supervision.md).
  *
  * One thread, one epoll over a signalfd, the children's pidfds and readiness pipes, and the link's
- * socket; it wakes for news and for the nearest deadline, and for nothing else. It holds no ZeroMQ,
- * no SQLite and no CUDA.
+ * socket; it wakes for news, for the nearest deadline, and every two seconds for its heartbeat
+ * on the status page. It holds no ZeroMQ, no SQLite and no CUDA.
  *
  * Start: the engine; when it is ready storage, then the link; then all workers. SIGTERM or SIGINT:
  * the workers drain, then the link, storage and the engine end in turn; a second signal kills what

@@ -21,7 +21,9 @@
 
 #include "common/exit_code.h"
 #include "common/fleet_config.h"
+#include "common/http_address.h"
 #include "common/log.h"
+#include "supervisor/http_socket.h"
 #include "supervisor/supervisor.h"
 
 static const char help[] =
@@ -260,14 +262,28 @@ static void print_plan(const struct fleet_config *config, const struct placement
     buffer_fini(&text);
 }
 
+static void announce_http(const struct fleet_config *config, int http_fd)
+{
+    char address[HTTP_ADDRESS_TEXT_MAX];
+    http_address_format(http_fd, address);
+    log_info("http.listening", "address=%s", address);
+    if (config->log_format == LOG_FORMAT_JSON)
+        return;
+    printf("http      http://%s/metrics\n", address);
+    fflush(stdout);
+}
+
 static int run_fleet(const struct options *options, const struct fleet_config *config,
                      const struct placement *placement, struct error *err)
 {
     char program_dir[PATH_MAX];
     char effective[PATH_MAX];
+    int http_fd = -1;
     int code = create_folders(config->data_dir, err);
     if (code == 0)
         code = lock_data_dir(config, err);
+    if (code == 0)
+        code = http_socket_open(config->http.listen, &http_fd, err);
     if (code == 0)
         code = write_effective(config, effective, err);
     if (code == 0 && options->program_dir == NULL)
@@ -279,7 +295,11 @@ static int run_fleet(const struct options *options, const struct fleet_config *c
         .config_path = effective,
         .config = config,
         .topology = placement->topology,
+        .http_fd = http_fd,
+        .status_fd = -1, /* the supervisor's own */
     };
+    if (http_fd >= 0)
+        announce_http(config, http_fd);
     int exit_code = supervisor_run(placement, &setting, err);
     return err->code != 0 ? fail(err) : exit_code;
 }

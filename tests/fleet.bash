@@ -14,6 +14,7 @@ fleet_setup() {
   FLEET_DIR=$(mktemp -d "${TMPDIR:-/tmp}/argosy-test.XXXXXX")
   FLEET_LOG=$FLEET_DIR/fleet.log
   FLEET_PID=
+  export ARGOSY_HTTP_LISTEN=127.0.0.1:0 # fleets of other tests run at the same time
   export ARGOSY_MODEL_DIR=$FLEET_DIR/models
   argosy model synth tiny
 }

@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* metrics: see metrics.h. */
+#include "supervisor/metrics.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/clock.h"
+#include "supervisor/process_usage.h"
+
+/* The samples of one metric stand together under its HELP and TYPE. */
+static void family(struct buffer *out, const char *name, const char *type, const char *help)
+{
+    buffer_printf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+}
+
+/* A label's value: backslash, quote and line feed are escaped. */
+static void label_text(struct buffer *out, const char *text)
+{
+    for (; *text != '\0'; text++) {
+        if (*text == '\n')
+            buffer_append_text(out, "\\n");
+        else if (*text == '\\' || *text == '"')
+            buffer_printf(out, "\\%c", *text);
+        else
+            buffer_append_byte(out, (uint8_t)*text);
+    }
+}
+
+/* name{key="value",...}; pairs end with NULL. */
+static void series(struct buffer *out, const char *name, const char *const *pairs)
+{
+    buffer_append_text(out, name);
+    for (size_t i = 0; pairs != NULL && pairs[i] != NULL; i += 2) {
+        buffer_printf(out, "%s%s=\"", i == 0 ? "{" : ",", pairs[i]);
+        label_text(out, pairs[i + 1]);
+        buffer_append_text(out, pairs[i + 2] == NULL ? "\"}" : "\"");
+    }
+}
+
+#define LABELS(...) ((const char *const[]){__VA_ARGS__, NULL})
+
+static void sample(struct buffer *out, const char *name, const char *const *pairs, int64_t value)
+{
+    series(out, name, pairs);
+    buffer_printf(out, " %" PRId64 "\n", value);
+}
+
+static void sample_seconds(struct buffer *out, const char *name, const char *const *pairs,
+                           int64_t value_us)
+{
+    series(out, name, pairs);
+    buffer_printf(out, " %" PRId64 ".%06" PRId64 "\n", value_us / US_PER_S, value_us % US_PER_S);
+}
+
+/* Processes */
+
+static void print_supervisor(const struct metrics_view *view, struct buffer *out)
+{
+    const struct status *status = view->status;
+    uint64_t age_ns = view->now_ns > status->heartbeat_ns ? view->now_ns - status->heartbeat_ns : 0;
+    family(out, "argosy_supervisor_up", "gauge", "Whether the supervisor's loop turns.");
+    sample(out, "argosy_supervisor_up", NULL, status_is_alive(status, view->now_ns));
+    family(out, "argosy_supervisor_heartbeat_age_seconds", "gauge",
+           "Time since the supervisor's loop last turned.");
+    sample_seconds(out, "argosy_supervisor_heartbeat_age_seconds", NULL,
+                   (int64_t)(age_ns / NS_PER_US));
+}
+
+static bool is_worker(const struct status_process *process)
+{
+    return process->group[0] != '\0';
+}
+
+static void print_group(const struct status *status, size_t first, struct buffer *out)
+{
+    const char *group = status->processes[first].group;
+    for (enum lifecycle_state state = LIFECYCLE_IDLE; state <= LIFECYCLE_STOPPED; state++) {
+        int64_t count = 0;
+        for (size_t i = first; i < status->process_count; i++) {
+            const struct status_process *process = &status->processes[i];
+            count += strcmp(process->group, group) == 0 && process->state == (int32_t)state;
+        }
+        sample(out, "argosy_workers", LABELS("group", group, "state", lifecycle_state_name(state)),
+               count);
+    }
+}
+
+static void print_workers(const struct status *status, struct buffer *out)
+{
+    family(out, "argosy_workers", "gauge", "Worker processes by group and state.");
+    for (size_t i = 0; i < status->process_count; i++) {
+        const char *group = status->processes[i].group;
+        if (is_worker(&status->processes[i]) &&
+            (i == 0 || strcmp(status->processes[i - 1].group, group) != 0))
+            print_group(status, i, out);
+    }
+}
+
+static void print_restarts(const struct status *status, struct buffer *out)
+{
+    family(out, "argosy_process_restarts_total", "counter",
+           "Deaths of a process after which it was started again.");
+    for (size_t i = 0; i < status->process_count; i++) {
+        const struct status_process *process = &status->processes[i];
+        for (enum death_kind kind = DEATH_KIND_EXIT; kind < DEATH_KIND_COUNT; kind++)
+            sample(out, "argosy_process_restarts_total",
+                   LABELS("process", process->name, "reason", death_kind_name(kind)),
+                   process->restarts[kind]);
+    }
+}
+
+static void print_starts(const struct metrics_view *view, struct buffer *out)
+{
+    family(out, "argosy_process_start_time_seconds", "gauge",
+           "When the process was started, in seconds since 1970.");
+    for (size_t i = 0; i < view->status->process_count; i++) {
+        const struct status_process *process = &view->status->processes[i];
+        if (process->started_ns == 0)
+            continue;
+        int64_t age_us = (int64_t)((view->now_ns - process->started_ns) / NS_PER_US);
+        sample_seconds(out, "argosy_process_start_time_seconds", LABELS("process", process->name),
+                       view->now_utc_us - age_us);
+    }
+}
+
+static void print_usage(const struct status *status, struct buffer *out)
+{
+    struct process_usage usage;
+    family(out, "argosy_process_resident_memory_bytes", "gauge", "Resident memory of the process.");
+    for (size_t i = 0; i < status->process_count; i++) {
+        const struct status_process *process = &status->processes[i];
+        if (process->pid != 0 && process_usage_read(process->pid, &usage))
+            sample(out, "argosy_process_resident_memory_bytes", LABELS("process", process->name),
+                   (int64_t)usage.memory_bytes);
+    }
+    family(out, "argosy_process_cpu_seconds_total", "counter",
+           "Processor time of the process, since it was started.");
+    for (size_t i = 0; i < status->process_count; i++) {
+        const struct status_process *process = &status->processes[i];
+        if (process->pid != 0 && process_usage_read(process->pid, &usage))
+            sample_seconds(out, "argosy_process_cpu_seconds_total",
+                           LABELS("process", process->name), (int64_t)usage.cpu_us);
+    }
+}
+
+/* The engine */
+
+static void print_commits(const Api__GetEngineStatsResponse *engine, struct buffer *out)
+{
+    static const char name[] = "argosy_engine_commit_seconds";
+    char bound[32];
+    int64_t count = 0;
+    family(out, name, "histogram", "How long the engine's commits took to be durable.");
+    for (size_t i = 0; i < engine->n_commit_counts; i++) {
+        count += engine->commit_counts[i];
+        if (i < engine->n_commit_bounds_us)
+            snprintf(bound, sizeof bound, "%g", (double)engine->commit_bounds_us[i] / 1e6);
+        else
+            snprintf(bound, sizeof bound, "+Inf");
+        sample(out, "argosy_engine_commit_seconds_bucket", LABELS("le", bound), count);
+    }
+    sample_seconds(out, "argosy_engine_commit_seconds_sum", NULL, engine->commit_sum_us);
+    sample(out, "argosy_engine_commit_seconds_count", NULL, count);
+}
+
+static void print_engine(const Api__GetEngineStatsResponse *engine, struct buffer *out)
+{
+    family(out, "argosy_engine_open_runs", "gauge", "Workflow runs that are open.");
+    sample(out, "argosy_engine_open_runs", NULL, engine->open_runs);
+    family(out, "argosy_engine_sessions", "gauge", "Clients, workers and links that are connected.");
+    sample(out, "argosy_engine_sessions", NULL, engine->sessions);
+    family(out, "argosy_engine_commits_total", "counter", "Transactions that the store committed.");
+    sample(out, "argosy_engine_commits_total", NULL, engine->commits_total);
+    print_commits(engine, out);
+    family(out, "argosy_engine_requests_total", "counter", "Requests by method.");
+    for (size_t i = 0; i < engine->n_requests; i++)
+        sample(out, "argosy_engine_requests_total", LABELS("method", engine->requests[i]->method),
+               engine->requests[i]->count);
+}
+
+/* Figures of queues that are numbers of the message. */
+static int64_t queue_backlog(const Api__QueueStats *queue)
+{
+    return queue->backlog;
+}
+
+static int64_t queue_in_flight(const Api__QueueStats *queue)
+{
+    return queue->in_flight;
+}
+
+static int64_t queue_max_in_flight(const Api__QueueStats *queue)
+{
+    return queue->max_in_flight;
+}
+
+static int64_t queue_added(const Api__QueueStats *queue)
+{
+    return queue->added_total;
+}
+
+static int64_t queue_dispatched(const Api__QueueStats *queue)
+{
+    return queue->dispatched_total;
+}
+
+static int64_t queue_pollers(const Api__QueueStats *queue)
+{
+    return queue->pollers;
+}
+
+static const struct queue_family {
+    const char *name, *type, *help;
+    int64_t (*value)(const Api__QueueStats *queue);
+} queue_families[] = {
+    {"argosy_task_queue_backlog", "gauge", "Tasks that wait.", queue_backlog},
+    {"argosy_task_queue_in_flight", "gauge", "Tasks that workers have.", queue_in_flight},
+    {"argosy_task_queue_max_in_flight", "gauge", "Bound on tasks that workers have; 0: none.",
+     queue_max_in_flight},
+    {"argosy_task_queue_added_total", "counter", "Tasks added; lost and retried ones again.",
+     queue_added},
+    {"argosy_task_queue_dispatched_total", "counter", "Tasks handed to workers.", queue_dispatched},
+    {"argosy_task_queue_pollers", "gauge", "Polls that wait for tasks.", queue_pollers},
+};
+
+#define QUEUE_LABELS(row) "queue", (row)->queue, "kind", (row)->kind
+
+static void print_queues(const Api__GetEngineStatsResponse *engine, struct buffer *out)
+{
+    for (size_t f = 0; f < sizeof queue_families / sizeof queue_families[0]; f++) {
+        const struct queue_family *row = &queue_families[f];
+        family(out, row->name, row->type, row->help);
+        for (size_t i = 0; i < engine->n_queues; i++)
+            sample(out, row->name, LABELS(QUEUE_LABELS(engine->queues[i])),
+                   row->value(engine->queues[i]));
+    }
+    family(out, "argosy_task_queue_backlog_age_seconds", "gauge", "Age of the oldest task waiting.");
+    for (size_t i = 0; i < engine->n_queues; i++)
+        sample_seconds(out, "argosy_task_queue_backlog_age_seconds",
+                       LABELS(QUEUE_LABELS(engine->queues[i])), engine->queues[i]->backlog_age_us);
+    family(out, "argosy_task_queue_slots", "gauge", "Tasks that connected workers can have.");
+    for (size_t i = 0; i < engine->n_queues; i++) {
+        const Api__QueueStats *queue = engine->queues[i];
+        int64_t free = queue->slots > queue->slots_used ? queue->slots - queue->slots_used : 0;
+        sample(out, "argosy_task_queue_slots", LABELS(QUEUE_LABELS(queue), "state", "used"),
+               queue->slots_used);
+        sample(out, "argosy_task_queue_slots", LABELS(QUEUE_LABELS(queue), "state", "free"), free);
+    }
+}
+
+void metrics_print(const struct metrics_view *view, struct buffer *out)
+{
+    print_supervisor(view, out);
+    print_workers(view->status, out);
+    print_restarts(view->status, out);
+    print_starts(view, out);
+    print_usage(view->status, out);
+    family(out, "argosy_engine_up", "gauge", "Whether the engine answered within the last second.");
+    sample(out, "argosy_engine_up", NULL, view->is_engine_up);
+    if (view->engine == NULL)
+        return;
+    print_engine(view->engine, out);
+    print_queues(view->engine, out);
+}

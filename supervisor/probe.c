@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* probe: see probe.h. */
+#include "supervisor/probe.h"
+
+#include <string.h>
+
+#include "common/clock.h"
+
+const char *status_process_state(const struct status_process *process)
+{
+    if (process->is_drained && process->state == LIFECYCLE_STOPPED)
+        return "drained";
+    return lifecycle_state_name((enum lifecycle_state)process->state);
+}
+
+static bool conclude(struct buffer *out, size_t before)
+{
+    if (out->size > before)
+        return false;
+    buffer_printf(out, "ok\n");
+    return true;
+}
+
+static void say_process(struct buffer *out, const struct status_process *process)
+{
+    buffer_printf(out, "%s is %s", process->name, status_process_state(process));
+    if (process->death[0] != '\0')
+        buffer_printf(out, " (last death: %s)", process->death);
+    buffer_printf(out, "\n");
+}
+
+static void check_live(const struct probe_view *view, struct buffer *out)
+{
+    const struct status *status = view->status;
+    if (!status_is_alive(status, view->now_ns))
+        buffer_printf(out, "the supervisor's loop has not turned for %llu s\n",
+                      (unsigned long long)((view->now_ns - status->heartbeat_ns) / NS_PER_S));
+    else if (view->is_torn)
+        buffer_printf(out, "the supervisor stopped while it wrote its status\n");
+}
+
+bool probe_live(const struct probe_view *view, struct buffer *out)
+{
+    size_t before = out->size;
+    check_live(view, out);
+    return conclude(out, before);
+}
+
+bool probe_started(const struct probe_view *view, struct buffer *out)
+{
+    size_t before = out->size;
+    check_live(view, out);
+    for (size_t i = 0; i < view->status->process_count && out->size == before; i++) {
+        const struct status_process *process = &view->status->processes[i];
+        if (!process->was_ready && !process->is_drained)
+            say_process(out, process);
+    }
+    return conclude(out, before);
+}
+
+/* Whether process i is the first of its group. */
+static bool begins_group(const struct status *status, size_t i)
+{
+    const char *group = status->processes[i].group;
+    return group[0] != '\0' && (i == 0 || strcmp(status->processes[i - 1].group, group) != 0);
+}
+
+static void check_group(const struct status *status, size_t first, struct buffer *out)
+{
+    const char *group = status->processes[first].group;
+    size_t end = first;
+    for (; end < status->process_count && strcmp(status->processes[end].group, group) == 0; end++) {
+        const struct status_process *process = &status->processes[end];
+        if (process->state == LIFECYCLE_READY)
+            return;
+    }
+    buffer_printf(out, "group %s has no worker that is ready\n", group);
+    for (size_t i = first; i < end; i++)
+        say_process(out, &status->processes[i]);
+}
+
+bool probe_ready(const struct probe_view *view, struct buffer *out)
+{
+    const struct status *status = view->status;
+    size_t before = out->size;
+    check_live(view, out);
+    if (status->phase == STATUS_PHASE_STOPPING)
+        buffer_printf(out, "the fleet is draining\n");
+    if (view->engine_reason != NULL)
+        buffer_printf(out, "no session with the engine: %s\n", view->engine_reason);
+    for (size_t i = 0; i < status->process_count; i++) {
+        if (begins_group(status, i))
+            check_group(status, i, out);
+    }
+    return conclude(out, before);
+}
