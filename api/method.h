@@ -62,7 +62,7 @@
     X(DESCRIBE_FLEET, 107, describe_fleet, DescribeFleet)                                          \
     X(SERVE_NODE, 108, serve_node, ServeNode)                                                      \
     X(RESPOND_NODE_CALL, 109, respond_node_call, RespondNodeCall)                                  \
-    X(CALL_NODE, 110, call_node, CallNode)\
+    X(CALL_NODE, 110, call_node, CallNode)                                                         \
     X(PUT_ARTIFACT, 200, put_artifact, PutArtifact)                                                \
     X(GET_ARTIFACT, 201, get_artifact, GetArtifact)                                                \
     X(KEEP_ARTIFACT, 202, keep_artifact, KeepArtifact)                                             \

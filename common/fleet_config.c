@@ -23,8 +23,9 @@
 #define ENV_DATA_DIR     "ARGOSY_DATA_DIR"
 #define ENV_MODEL_DIR    "ARGOSY_MODEL_DIR"
 #define ENV_HTTP_LISTEN  "ARGOSY_HTTP_LISTEN"
-#define HTTP_LISTEN_FILE "127.0.0.1:9464" /* the usual port of OpenTelemetry's Prometheus exporters */
-#define HTTP_LISTEN_DEV  "127.0.0.1:0"
+#define HTTP_LISTEN_FILE                                                                           \
+    "127.0.0.1:9464" /* the usual port of OpenTelemetry's Prometheus exporters */
+#define HTTP_LISTEN_DEV "127.0.0.1:0"
 
 /* Two turns of an idle worker may be late. */
 #define HANG_MS_MIN (3 * CHILD_IDLE_TURN_MS)
@@ -46,7 +47,7 @@ struct loader {
     const char *folder;
     const struct hardware *hardware;
     const struct fleet_dev_options *options; /* zeros when a file is read */
-    bool is_dev; /* there is no file */
+    bool is_dev;                             /* there is no file */
     struct error *err;
 };
 

@@ -22,8 +22,8 @@
 
 struct request {
     struct MHD_Connection *connection;
-    bool is_waiting;  /* suspended, in the list */
-    bool has_waited;  /* the figures are as fresh as they get */
+    bool is_waiting; /* suspended, in the list */
+    bool has_waited; /* the figures are as fresh as they get */
     struct request *prev, *next;
 };
 
@@ -66,8 +66,7 @@ static void probe(struct link_http *http, struct answer *answer,
 {
     struct probe_view view = look(http);
     answer->content_type = text_type;
-    answer->status =
-        check(&view, &answer->body) ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE;
+    answer->status = check(&view, &answer->body) ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE;
 }
 
 static void page_live(struct link_http *http, struct MHD_Connection *connection,
@@ -137,8 +136,8 @@ static void page_scale(struct link_http *http, struct MHD_Connection *connection
 }
 
 static const struct route routes[] = {
-    {"/livez", page_live, false},       {"/startupz", page_started, false},
-    {"/readyz", page_ready, false},     {"/metrics", page_metrics, true},
+    {"/livez", page_live, false},    {"/startupz", page_started, false},
+    {"/readyz", page_ready, false},  {"/metrics", page_metrics, true},
     {"/v1/scale", page_scale, true},
 };
 
@@ -203,7 +202,7 @@ static bool admit(struct MHD_Connection *connection, const char *method, const c
 static bool wait_for_engine(struct link_http *http, struct request *request,
                             const struct route *route)
 {
-    if (!route->needs_engine || request->has_waited || engine_stats_ask(http->config.stats))
+    if (!route->needs_engine || request->has_waited || link_stats_ask(http->config.stats))
         return false;
     request->is_waiting = true;
     DL_APPEND(http->waiting, request);
@@ -269,12 +268,12 @@ int link_http_open(const struct link_http_config *config, struct link_http **ret
     if (http == NULL)
         return error_set(err, ERR_MEMORY, "http: out of memory");
     http->config = *config;
-    http->daemon = MHD_start_daemon(
-        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, handle, http,
-        MHD_OPTION_LISTEN_SOCKET, config->listen_fd, MHD_OPTION_CONNECTION_LIMIT,
-        (unsigned)LINK_HTTP_CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)LINK_HTTP_IDLE_S,
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, REQUEST_SIZE_MAX, MHD_OPTION_NOTIFY_COMPLETED, complete,
-        http, MHD_OPTION_END);
+    http->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, handle,
+                                    http, MHD_OPTION_LISTEN_SOCKET, config->listen_fd,
+                                    MHD_OPTION_CONNECTION_LIMIT, (unsigned)LINK_HTTP_CONNECTIONS,
+                                    MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)LINK_HTTP_IDLE_S,
+                                    MHD_OPTION_CONNECTION_MEMORY_LIMIT, REQUEST_SIZE_MAX,
+                                    MHD_OPTION_NOTIFY_COMPLETED, complete, http, MHD_OPTION_END);
     if (http->daemon == NULL) {
         free(http);
         return error_set(err, ERR_IO, "cannot serve http");

@@ -5,7 +5,7 @@
  * address it listens at.
  *
  * Bounded: LINK_HTTP_CONNECTIONS at once, LINK_HTTP_IDLE_S without progress, GET and HEAD without a
- * body, nothing else. Requests for the engine's figures wait for them (engine_stats.h) without
+ * body, nothing else. Requests for the engine's figures wait for them (link_stats.h) without
  * holding up others.
  *
  * Threading: the link's loop only. libmicrohttpd runs inside of it, without threads of its own.
@@ -16,7 +16,7 @@
 #include <stdbool.h>
 
 #include "common/error.h"
-#include "supervisor/engine_stats.h"
+#include "supervisor/link_stats.h"
 #include "supervisor/status_page.h"
 
 #define LINK_HTTP_CONNECTIONS 64
@@ -28,7 +28,7 @@ struct link_http;
 struct link_http_config {
     int listen_fd; /* taken over on success */
     struct status_reader *status;
-    struct engine_stats *stats;
+    struct link_stats *stats;
     bool is_engine_here; /* its figures are this node's to tell */
     /* Why there is no session with the engine; NULL when there is one. */
     const char *(*engine_reason)(void *context);

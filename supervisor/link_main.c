@@ -4,9 +4,9 @@
  * no ZeroMQ (docs/spec/04-supervision.md, section "Link").
  *
  * It receives deaths from the supervisor (link_message.h), tells the engine of each with WorkerLost
- * until the engine has acknowledged it, and passes the acknowledgement on. It serves the node's HTTP
- * (link_http.h) from the supervisor's status page and the engine's figures. It keeps nothing else: a
- * new link starts with what the supervisor sends again. Its own death is no worker's.
+ * until the engine has acknowledged it, and passes the acknowledgement on. It serves the node's
+ * HTTP (link_http.h) from the supervisor's status page and the engine's figures. It keeps nothing
+ * else: a new link starts with what the supervisor sends again. Its own death is no worker's.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -25,7 +25,7 @@
 #include "common/limits.h"
 #include "common/log.h"
 #include "queues/connection.h"
-#include "supervisor/engine_stats.h"
+#include "supervisor/link_stats.h"
 #include "supervisor/http_socket.h"
 #include "supervisor/link_http.h"
 #include "supervisor/link_message.h"
@@ -60,12 +60,12 @@ struct report {
 struct link {
     struct child child;
     struct connection *connection;
-    struct engine_stats stats;
+    struct link_stats stats;
     struct status_reader *status; /* NULL: no supervisor */
     struct link_http *http;       /* NULL: not served */
     bool has_session;
     char engine_reason[ERROR_TEXT_MAX]; /* why there is no session */
-    int epoll_fd; /* over what follows and HTTP, for the connection's loop */
+    int epoll_fd;                       /* over what follows and HTTP, for the connection's loop */
     int signal_fd;
     int supervisor_fd;   /* -1: no supervisor */
     uint64_t drain_ns;   /* when to leave at the latest; 0: not draining */
@@ -318,7 +318,7 @@ static int link_open(struct link *link, const struct fleet_config *config, struc
     code = connection_open(&connection, &link->connection, err);
     if (code != 0)
         return code;
-    engine_stats_init(&link->stats, link->connection, on_stats, link);
+    link_stats_init(&link->stats, link->connection, on_stats, link);
     return open_http(link, config, err);
 }
 
@@ -328,7 +328,7 @@ static void link_close(struct link *link)
     connection_close(link->connection);
     link_http_close(link->http);
     status_reader_close(link->status);
-    engine_stats_fini(&link->stats);
+    link_stats_fini(&link->stats);
 }
 
 static int fail(const struct error *err)

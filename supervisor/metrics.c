@@ -169,7 +169,8 @@ static void print_engine(const Api__GetEngineStatsResponse *engine, struct buffe
 {
     family(out, "argosy_engine_open_runs", "gauge", "Workflow runs that are open.");
     sample(out, "argosy_engine_open_runs", NULL, engine->open_runs);
-    family(out, "argosy_engine_sessions", "gauge", "Clients, workers and links that are connected.");
+    family(out, "argosy_engine_sessions", "gauge",
+           "Clients, workers and links that are connected.");
     sample(out, "argosy_engine_sessions", NULL, engine->sessions);
     family(out, "argosy_engine_commits_total", "counter", "Transactions that the store committed.");
     sample(out, "argosy_engine_commits_total", NULL, engine->commits_total);
@@ -236,7 +237,8 @@ static void print_queues(const Api__GetEngineStatsResponse *engine, struct buffe
             sample(out, row->name, LABELS(QUEUE_LABELS(engine->queues[i])),
                    row->value(engine->queues[i]));
     }
-    family(out, "argosy_task_queue_backlog_age_seconds", "gauge", "Age of the oldest task waiting.");
+    family(out, "argosy_task_queue_backlog_age_seconds", "gauge",
+           "Age of the oldest task waiting.");
     for (size_t i = 0; i < engine->n_queues; i++)
         sample_seconds(out, "argosy_task_queue_backlog_age_seconds",
                        LABELS(QUEUE_LABELS(engine->queues[i])), engine->queues[i]->backlog_age_us);

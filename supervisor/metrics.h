@@ -23,7 +23,7 @@ struct metrics_view {
     const struct status *status;
     uint64_t now_ns;
     int64_t now_utc_us;
-    bool is_engine_up;                          /* it answered within the last second */
+    bool is_engine_up;                         /* it answered within the last second */
     const Api__GetEngineStatsResponse *engine; /* NULL: it runs elsewhere, or is not up */
 };
 

@@ -26,8 +26,9 @@ bool process_usage_read(int pid, struct process_usage *ret_usage)
     unsigned long user, system;
     long pages;
     if (rest == NULL ||
-        sscanf(rest + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu %*d %*d %*d %*d %*d "
-                         "%*d %*u %*u %ld",
+        sscanf(rest + 1,
+               " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu %*d %*d %*d %*d %*d "
+               "%*d %*u %*u %ld",
                &user, &system, &pages) != 3)
         return false;
     uint64_t ticks = (uint64_t)sysconf(_SC_CLK_TCK);

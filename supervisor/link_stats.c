@@ -1,24 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* engine_stats: see engine_stats.h. */
-#include "supervisor/engine_stats.h"
+/* link_stats: see link_stats.h. */
+#include "supervisor/link_stats.h"
 
 #include "api/codec.h"
 #include "common/limits.h"
 
-void engine_stats_init(struct engine_stats *stats, struct connection *connection,
-                       void (*on_answer)(void *context), void *context)
+void link_stats_init(struct link_stats *stats, struct connection *connection,
+                     void (*on_answer)(void *context), void *context)
 {
-    *stats = (struct engine_stats){
-        .connection = connection, .on_answer = on_answer, .context = context};
+    *stats =
+        (struct link_stats){.connection = connection, .on_answer = on_answer, .context = context};
     arena_init(&stats->arena, LIMIT_DECODED_SIZE);
 }
 
-void engine_stats_fini(struct engine_stats *stats)
+void link_stats_fini(struct link_stats *stats)
 {
     arena_fini(&stats->arena);
 }
 
-static void conclude(struct engine_stats *stats, const ProtobufCMessage *message)
+static void conclude(struct link_stats *stats, const ProtobufCMessage *message)
 {
     stats->is_asked = false;
     stats->known_ns = clock_monotonic_ns();
@@ -30,7 +30,7 @@ static void conclude(struct engine_stats *stats, const ProtobufCMessage *message
 
 static void take_reply(void *context, const struct connection_reply *reply)
 {
-    struct engine_stats *stats = context;
+    struct link_stats *stats = context;
     ProtobufCMessage *message = NULL;
     arena_reset(&stats->arena);
     /* The message has texts and numbers only: nothing of it lies in the reply. */
@@ -39,10 +39,10 @@ static void take_reply(void *context, const struct connection_reply *reply)
     conclude(stats, message);
 }
 
-bool engine_stats_ask(struct engine_stats *stats)
+bool link_stats_ask(struct link_stats *stats)
 {
     uint64_t now_ns = clock_monotonic_ns();
-    if (stats->known_ns != 0 && now_ns < stats->known_ns + ENGINE_STATS_FRESH_NS)
+    if (stats->known_ns != 0 && now_ns < stats->known_ns + LINK_STATS_FRESH_NS)
         return true;
     if (stats->is_asked)
         return false;
@@ -50,7 +50,7 @@ bool engine_stats_ask(struct engine_stats *stats)
     struct connection_request request = {
         .message = &message.base,
         .method = METHOD_GET_ENGINE_STATS,
-        .timeout_ms = ENGINE_STATS_TIMEOUT_MS,
+        .timeout_ms = LINK_STATS_TIMEOUT_MS,
         .on_reply = take_reply,
         .context = stats,
     };
