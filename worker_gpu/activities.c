@@ -3,24 +3,21 @@
 #include "worker_gpu/activities.h"
 
 #include <argosy/activity.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/assert.h"
 #include "common/buffer.h"
-#include "common/clock.h"
-#include "common/hash.h"
 #include "common/limits.h"
 #include "common/log.h"
 #include "worker_gpu/batcher.h"
 #include "worker_gpu/embed_task.h"
+#include "worker_gpu/heartbeats.h"
 #include "worker_gpu/infer_task.h"
 #include "worker_gpu/thread_pool.h"
 
-/* How often a task hands its checkpoint to the SDK, which sends it on much more rarely: a
- * checkpoint of half a megabyte costs about a millisecond to write. */
-#define HEARTBEAT_NS (500 * NS_PER_MS)
+/* Models that may be on their way at once without one holding up another. */
+#define LOADER_THREADS 4u
 
 enum task_kind { TASK_INFER, TASK_EMBED };
 
@@ -33,88 +30,36 @@ struct gpu_task {
     /* work */
     struct infer_task infer;
     struct embed_task embed;
+    struct served_model served;
     struct batch_job batch_job;
-    const char *label; /* what was inferred */
+    const char *label; /* what was inferred; borrowed from served */
     float score;
 
     /* outcome */
     int code;
     struct error err;
-    bool is_input_wrong;
-
-    /* heartbeats */
-    uint64_t heartbeat_ns; /* when it last had one */
-    bool has_advanced;     /* since then, and is not at its end */
-    bool has_checkpoint;   /* one was handed on */
+    const char *failure_type; /* of a failure that a retry would not mend; else NULL */
 
     /* links */
+    struct heartbeat heartbeat;
     struct pool_job pool_job;
-    struct gpu_task *prev, *next; /* of gpu_activities.open */
 };
 
 struct gpu_activities {
     struct gpu_activities_options options;
-    struct thread_pool *pool;
+    struct thread_pool *pool;   /* reads and answers: never waits */
+    struct thread_pool *loader; /* waits for models that are not at hand */
     struct batcher *batcher;
-    /* Tasks that heartbeats are sent for. The SDK is called with the mutex held, so it must not be
-     * taken where the SDK calls us. */
-    pthread_mutex_t mutex;
-    struct gpu_task *open;
-    struct buffer details; /* of the compute thread */
+    struct heartbeats *heartbeats;
 };
 
 #define TASK_OF(pointer, member)                                                                   \
     ((struct gpu_task *)(void *)((char *)(pointer)-offsetof(struct gpu_task, member)))
 
-/* ---- heartbeats ---- */
-
-static void heartbeat(struct gpu_task *task, struct buffer *details)
+static void write_details(struct heartbeat *heartbeat, struct buffer *out)
 {
-    if (!task->has_advanced) {
-        argosy_activity_heartbeat(task->activity, NULL);
-        return;
-    }
-    task->has_advanced = false;
-    task->has_checkpoint = true;
-    buffer_clear(details);
-    embed_task_details(&task->embed, task->activities->options.model_name, details);
-    if (details->failed) /* no memory for a checkpoint: the one before stays */
-        return;
-    struct argosy_payload payload = {
-        .encoding = ARGOSY_ENCODING_JSON, .data = details->data, .size = details->size};
-    argosy_activity_heartbeat(task->activity, &payload);
-}
-
-static void heartbeat_all(struct gpu_activities *activities)
-{
-    uint64_t now_ns = clock_monotonic_ns();
-    pthread_mutex_lock(&activities->mutex);
-    struct gpu_task *task;
-    DL_FOREACH (activities->open, task) {
-        bool is_first = task->has_advanced && !task->has_checkpoint;
-        if (is_first || now_ns - task->heartbeat_ns >= HEARTBEAT_NS) {
-            task->heartbeat_ns = now_ns;
-            heartbeat(task, &activities->details);
-        }
-    }
-    pthread_mutex_unlock(&activities->mutex);
-}
-
-static void task_open(struct gpu_task *task)
-{
-    struct gpu_activities *activities = task->activities;
-    task->heartbeat_ns = clock_monotonic_ns();
-    pthread_mutex_lock(&activities->mutex);
-    DL_APPEND(activities->open, task);
-    pthread_mutex_unlock(&activities->mutex);
-}
-
-static void task_close(struct gpu_task *task)
-{
-    struct gpu_activities *activities = task->activities;
-    pthread_mutex_lock(&activities->mutex);
-    DL_DELETE(activities->open, task);
-    pthread_mutex_unlock(&activities->mutex);
+    const struct gpu_task *task = TASK_OF(heartbeat, heartbeat);
+    embed_task_details(&task->embed, task->served.base->name, out);
 }
 
 /* ---- answered ---- */
@@ -135,7 +80,8 @@ static void answer_result(struct gpu_task *task)
         argosy_activity_complete(task->activity, &payload);
     } else {
         task->code = code;
-        task->is_input_wrong = code == ERR_LIMIT; /* the same texts give the same size again */
+        /* The same texts give the same size again. */
+        task->failure_type = code == ERR_LIMIT ? FAILURE_INVALID_INPUT : NULL;
     }
     buffer_fini(&out);
 }
@@ -143,9 +89,9 @@ static void answer_result(struct gpu_task *task)
 static void answer_failure(struct gpu_task *task)
 {
     struct argosy_error err = {0};
-    if (task->is_input_wrong)
+    if (task->failure_type != NULL)
         argosy_failure_raise(argosy_activity_arena(task->activity),
-                             &(struct argosy_failure_options){.type = "InvalidInput",
+                             &(struct argosy_failure_options){.type = task->failure_type,
                                                               .message = task->err.text,
                                                               .non_retryable = true},
                              &err);
@@ -162,13 +108,14 @@ static void answer_unwanted(struct gpu_task *task)
         return;
     }
     struct buffer details = {0};
-    heartbeat(task, &details);
+    heartbeat_send(&task->heartbeat, &details);
     buffer_fini(&details);
     argosy_activity_release(task->activity);
 }
 
 static void task_destroy(struct gpu_task *task)
 {
+    served_models_give(task->activities->options.models, &task->served);
     infer_task_fini(&task->infer);
     embed_task_fini(&task->embed);
     free(task);
@@ -176,7 +123,7 @@ static void task_destroy(struct gpu_task *task)
 
 static void answer(struct gpu_task *task)
 {
-    task_close(task);
+    heartbeats_remove(task->activities->heartbeats, &task->heartbeat);
     if (task->code == 0)
         answer_result(task);
     if (task->code == ERR_CANCELED)
@@ -193,57 +140,40 @@ static void answer_job(struct pool_job *job)
 
 /* ---- computed: on the batcher's thread ---- */
 
-static bool is_wanted(void *arg, const struct batch_job *job)
+static bool is_wanted(const struct batch_job *job)
 {
-    (void)arg;
     return !argosy_activity_is_canceled(TASK_OF(job, batch_job)->activity);
 }
 
-static void classify(struct gpu_task *task, const float *vector, const float *probabilities)
-{
-    const struct gpu_activities_options *options = &task->activities->options;
-    if (probabilities == NULL) {
-        task->label = zero_shot_classify(options->zero_shot, vector, &task->score);
-        return;
-    }
-    uint32_t best = 0;
-    for (uint32_t i = 1; i < options->model->config.label_count; i++) {
-        if (probabilities[i] > probabilities[best])
-            best = i;
-    }
-    task->label = options->model->config.labels[best];
-    task->score = probabilities[best];
-}
-
-static void on_results(void *arg, struct batch_job *job, uint32_t first_text, uint32_t count,
+static void on_results(struct batch_job *job, uint32_t first_text, uint32_t count,
                        const float *vectors, const float *probabilities)
 {
-    (void)arg;
     struct gpu_task *task = TASK_OF(job, batch_job);
     if (task->kind == TASK_INFER) {
-        classify(task, vectors, probabilities);
+        base_model_classify(task->served.base, vectors, probabilities, &task->label, &task->score);
         return;
     }
     ASSERT(first_text == task->embed.done);
     embed_task_add(&task->embed, count, vectors);
-    task->has_advanced = task->embed.done < task->embed.texts;
+    task->heartbeat.has_news = task->embed.done < task->embed.texts;
 }
 
-static void on_end(void *arg, struct batch_job *job, int code, const struct error *err)
+static void on_end(struct batch_job *job, int code, const struct error *err)
 {
-    struct gpu_activities *activities = arg;
     struct gpu_task *task = TASK_OF(job, batch_job);
     task->code = code;
     if (err != NULL)
         task->err = *err;
     task->pool_job.run = answer_job;
-    thread_pool_submit(activities->pool, &task->pool_job);
+    thread_pool_submit(task->activities->pool, &task->pool_job);
 }
+
+static const struct batch_job_functions job_functions = {is_wanted, on_results, on_end};
 
 static void on_turn(void *arg)
 {
     struct gpu_activities *activities = arg;
-    heartbeat_all(activities);
+    heartbeats_turn(activities->heartbeats);
     activities->options.on_turn(activities->options.arg);
 }
 
@@ -264,15 +194,31 @@ static void log_resumed(const struct gpu_task *task)
              (int)info->attempt, (int)info->loss_count, task->embed.done, task->embed.texts);
 }
 
-static int read_embed(struct gpu_task *task, const struct argosy_payload *input)
+static int read_input(struct gpu_task *task)
 {
-    const struct gpu_activities_options *options = &task->activities->options;
-    int code = embed_task_init(&task->embed, input->data, input->size, options->model, &task->err);
+    const struct argosy_payload *input = argosy_activity_input(task->activity);
+    if (input->encoding == NULL || strcmp(input->encoding, ARGOSY_ENCODING_JSON) != 0)
+        return error_set(&task->err, ERR_INVALID, "the input is %s, not " ARGOSY_ENCODING_JSON,
+                         input->encoding != NULL ? input->encoding : "absent");
+    return task->kind == TASK_EMBED
+               ? embed_task_init(&task->embed, input->data, input->size, &task->err)
+               : infer_task_init(&task->infer, input->data, input->size, &task->err);
+}
+
+static const char *model_name(const struct gpu_task *task)
+{
+    return task->kind == TASK_EMBED ? task->embed.model : task->infer.model;
+}
+
+static int tokenise_embed(struct gpu_task *task)
+{
+    const struct base_model *base = task->served.base;
+    int code = embed_task_tokenise(&task->embed, base->model, &task->err);
     if (code != 0)
         return code;
     const struct argosy_payload *details = argosy_activity_last_heartbeat(task->activity);
     if (details->encoding != NULL && strcmp(details->encoding, ARGOSY_ENCODING_JSON) == 0)
-        embed_task_resume(&task->embed, details->data, details->size, options->model_name);
+        embed_task_resume(&task->embed, details->data, details->size, base->name);
     if (task->embed.done > 0)
         log_resumed(task);
     task->batch_job.ids = task->embed.ids;
@@ -282,50 +228,91 @@ static int read_embed(struct gpu_task *task, const struct argosy_payload *input)
     return 0;
 }
 
-static int read_infer(struct gpu_task *task, const struct argosy_payload *input)
+static int tokenise_infer(struct gpu_task *task)
 {
-    int code = infer_task_init(&task->infer, input->data, input->size,
-                               task->activities->options.model, &task->err);
+    int code = infer_task_tokenise(&task->infer, task->served.base->model, &task->err);
     task->batch_job.ids = task->infer.ids;
     task->batch_job.cu_seqlens = task->infer.cu_seqlens;
     task->batch_job.texts = 1;
     return code;
 }
 
-static int read_input(struct gpu_task *task)
+/* Makes the task, whose model is known now, tokens and gives it to the batcher; else answers it. */
+static void submit(struct gpu_task *task)
 {
-    const struct argosy_payload *input = argosy_activity_input(task->activity);
-    if (input->encoding == NULL || strcmp(input->encoding, ARGOSY_ENCODING_JSON) != 0)
-        return error_set(&task->err, ERR_INVALID, "the input is %s, not " ARGOSY_ENCODING_JSON,
-                         input->encoding != NULL ? input->encoding : "absent");
-    return task->kind == TASK_EMBED ? read_embed(task, input) : read_infer(task, input);
-}
-
-/* Whether the batcher has the task now; else it is to be answered. */
-static bool read_and_submit(struct gpu_task *task)
-{
-    task->code = read_input(task);
-    task->is_input_wrong = task->code == ERR_INVALID || task->code == ERR_LIMIT;
-    if (task->code != 0 || task->batch_job.next_text == task->batch_job.texts)
-        return false;
-    task->batch_job.is_isolated = argosy_activity_info(task->activity)->loss_count > 0;
+    const struct argosy_activity_info *info = argosy_activity_info(task->activity);
+    task->code = task->kind == TASK_EMBED ? tokenise_embed(task) : tokenise_infer(task);
+    if (task->code == ERR_LIMIT)
+        task->failure_type = FAILURE_INVALID_INPUT;
+    if (task->code != 0 || task->batch_job.next_text == task->batch_job.texts) {
+        answer(task);
+        return;
+    }
+    task->batch_job.encoder = task->served.base->encoder;
+    task->batch_job.priority = info->priority;
+    task->batch_job.is_isolated = info->loss_count > 0;
+    task->batch_job.functions = &job_functions;
     /* Once submitted, the task is the compute thread's: it may be answered and gone already. */
     struct error err;
     int code = batcher_submit(task->activities->batcher, &task->batch_job, &err);
     if (code == 0)
-        return true;
+        return;
     task->code = code;
     task->err = err;
-    return false;
+    answer(task);
+}
+
+static const char *model_failure_type(int code)
+{
+    switch (code) {
+    case ERR_NOT_FOUND:
+    case ERR_INVALID:
+        return FAILURE_MODEL_NOT_FOUND;
+    case ERR_CORRUPT:
+    case ERR_UNSUPPORTED:
+        return FAILURE_INVALID_MODEL;
+    default:
+        return NULL;
+    }
+}
+
+static void load_job(struct pool_job *job)
+{
+    struct gpu_task *task = TASK_OF(job, pool_job);
+    struct gpu_activities *activities = task->activities;
+    task->code =
+        served_models_take(activities->options.models, model_name(task), &task->served, &task->err);
+    if (task->code == ERR_DEVICE)
+        activities->options.on_device_failed(activities->options.arg, &task->err);
+    if (task->code == 0) {
+        submit(task);
+    } else {
+        task->failure_type = model_failure_type(task->code);
+        answer(task);
+    }
+}
+
+static void read_task(struct gpu_task *task)
+{
+    struct gpu_activities *activities = task->activities;
+    task->code = read_input(task);
+    if (task->code != 0) {
+        task->failure_type = task->code == ERR_INVALID ? FAILURE_INVALID_INPUT : NULL;
+        answer(task);
+    } else if (served_models_find(activities->options.models, model_name(task), &task->served)) {
+        submit(task);
+    } else {
+        task->pool_job.run = load_job;
+        thread_pool_submit(activities->loader, &task->pool_job);
+    }
 }
 
 static void read_job(struct pool_job *job)
 {
     struct gpu_task *task = TASK_OF(job, pool_job);
     struct batcher *batcher = task->activities->batcher;
-    task_open(task);
-    if (!read_and_submit(task))
-        answer(task);
+    heartbeats_add(task->activities->heartbeats, &task->heartbeat);
+    read_task(task);
     batcher_expect(batcher, -1); /* the task may be gone by now */
 }
 
@@ -344,7 +331,10 @@ static void take(struct argosy_activity *activity, struct gpu_activities *activi
     task->activities = activities;
     task->activity = activity;
     task->kind = kind;
+    task->heartbeat.activity = activity;
+    task->heartbeat.write_details = write_details;
     task->pool_job.run = read_job;
+    task->pool_job.is_urgent = argosy_activity_info(activity)->priority == BATCH_PRIORITY_FIRST;
     batcher_expect(activities->batcher, 1);
     thread_pool_submit(activities->pool, &task->pool_job);
 }
@@ -376,24 +366,18 @@ int gpu_activities_register(struct gpu_activities *activities, struct argosy_reg
 int gpu_activities_create(const struct gpu_activities_options *options,
                           struct gpu_activities **ret_activities, struct error *err)
 {
-    ASSERT(options->zero_shot != NULL || options->model->config.label_count > 0);
     struct gpu_activities *activities = calloc(1, sizeof *activities);
     if (activities == NULL)
         return error_set(err, ERR_MEMORY, "out of memory");
     activities->options = *options;
-    pthread_mutex_init(&activities->mutex, NULL);
-    struct batcher_callbacks callbacks = {
-        .arg = activities,
-        .is_wanted = is_wanted,
-        .on_results = on_results,
-        .on_end = on_end,
-        .on_turn = on_turn,
-        .on_device_failed = on_device_failed,
-    };
-    int code = thread_pool_create(options->pool_threads, &activities->pool, err);
+    struct batcher_callbacks callbacks = {activities, on_turn, on_device_failed};
+    int code = heartbeats_create(&activities->heartbeats, err);
     if (code == 0)
-        code = batcher_create(options->encoder, &options->batch, &callbacks, &activities->batcher,
-                              err);
+        code = thread_pool_create(options->pool_threads, &activities->pool, err);
+    if (code == 0)
+        code = thread_pool_create(LOADER_THREADS, &activities->loader, err);
+    if (code == 0)
+        code = batcher_create(&options->batch, &callbacks, &activities->batcher, err);
     if (code != 0) {
         gpu_activities_destroy(activities);
         return code;
@@ -406,12 +390,11 @@ void gpu_activities_destroy(struct gpu_activities *activities)
 {
     if (activities == NULL)
         return;
-    /* The pool first: a thread of it may still be about to tell the batcher that a task came. With
-     * every task answered the batcher has nothing more for the pool. */
+    /* The pools first: a thread of theirs may still be about to tell the batcher that a task came.
+     * With every task answered the batcher has nothing more for them. */
     thread_pool_destroy(activities->pool);
+    thread_pool_destroy(activities->loader);
     batcher_destroy(activities->batcher);
-    ASSERT(activities->open == NULL);
-    buffer_fini(&activities->details);
-    pthread_mutex_destroy(&activities->mutex);
+    heartbeats_destroy(activities->heartbeats);
     free(activities);
 }

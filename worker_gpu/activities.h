@@ -3,17 +3,19 @@
  * activities: run_inference and compute_embeddings, from the engine's task to its completion.
  *
  *   taken     on the worker's loop: a gpu_task is made and put on the pool
- *   read      on a pool thread: JSON, checkpoint of the dispatch before, tokens
+ *   read      on a pool thread: JSON, model, checkpoint of the dispatch before, tokens; on a
+ *             loader's thread where its model must be waited for
  *   computed  on the batcher's thread, text by text, together with other tasks
  *   answered  on a pool thread: result, failure, cancellation or release
  *
- * Heartbeats are sent by the compute thread after its turns, for every task from reading to answer,
- * with the newest checkpoint of those that advanced: a compute thread that hangs sends none. A task
- * that is no longer wanted leaves the queue before the next batch; when the worker drains it goes
- * back to the engine with its newest checkpoint, else it is closed as canceled.
+ * Tasks of priority 1 overtake all others on the way (batch_queue.h, thread_pool.h). A task that is
+ * no longer wanted leaves the queue before the next batch; when the worker drains it goes back to
+ * the engine with its newest checkpoint (heartbeats.h), else it is closed as canceled.
  *
- * Wrong input fails without a retry (type "InvalidInput"); a device that fails ends the process
- * through on_device_failed, and the engine counts every task it held as lost.
+ * Failures that a retry would not mend: type "InvalidInput" for wrong input, "ModelNotFound" for a
+ * model that is not there (the text names the nearest), "InvalidModel" for one that is damaged. A
+ * device that fails ends the process through on_device_failed, and the engine counts every task it
+ * held as lost.
  *
  * Threading: create and destroy on one thread; the rest is inside.
  */
@@ -25,20 +27,20 @@
 
 #include "common/error.h"
 #include "worker_gpu/batch_queue.h"
-#include "worker_gpu/encoder.h"
-#include "worker_gpu/zero_shot.h"
+#include "worker_gpu/served_models.h"
 
 #define ACTIVITY_RUN_INFERENCE      "run_inference"
 #define ACTIVITY_COMPUTE_EMBEDDINGS "compute_embeddings"
 
+#define FAILURE_INVALID_INPUT   "InvalidInput"
+#define FAILURE_MODEL_NOT_FOUND "ModelNotFound"
+#define FAILURE_INVALID_MODEL   "InvalidModel"
+
 struct gpu_activities_options {
-    const struct model *model;         /* borrowed */
-    const char *model_name;            /* borrowed; written into checkpoints */
-    struct encoder *encoder;           /* borrowed; the compute thread's from now on */
-    const struct zero_shot *zero_shot; /* borrowed; NULL when the model has classes of its own */
+    struct served_models *models; /* borrowed */
     struct batch_queue_options batch;
     uint32_t pool_threads;
-    void *arg; /* for the two below, which run on the compute thread */
+    void *arg; /* for the two below; the first runs on the compute thread, the other on any */
     void (*on_turn)(void *arg);
     void (*on_device_failed)(void *arg, const struct error *err); /* must not return */
 };

@@ -55,6 +55,7 @@ int batch_queue_put(struct batch_queue *queue, struct batch_job *job, uint64_t n
                     struct error *err)
 {
     ASSERT(job->next_text < job->texts);
+    ASSERT(job->priority >= BATCH_PRIORITY_FIRST && job->priority <= BATCH_PRIORITY_LAST);
     if (queue->job_count == queue->options.jobs_max)
         return error_set(err, ERR_LIMIT, "%u tasks wait for the device already",
                          queue->options.jobs_max);
@@ -64,6 +65,7 @@ int batch_queue_put(struct batch_queue *queue, struct batch_job *job, uint64_t n
                              text_tokens(job, i), queue->options.tokens_max);
     }
     job->arrived_ns = now_ns;
+    job->served_ns = now_ns;
     DL_APPEND(queue->jobs, job);
     queue->job_count++;
     queue->tokens += tokens_left(job);
@@ -143,33 +145,64 @@ static uint32_t extend_slice(const struct batch_queue *queue, struct batch *batc
     return added;
 }
 
-/* One slice, still empty, for each job that may share the batch: the isolated one at the front
- * alone, else all that are not isolated. */
-static void choose_jobs(const struct batch_queue *queue, struct batch *batch)
+/* The priority that counts now. */
+static int32_t rank(const struct batch_job *job, uint64_t now_ns)
+{
+    bool is_aged =
+        job->priority > BATCH_PRIORITY_FIRST && now_ns - job->served_ns >= BATCH_AGING_NS;
+    return is_aged ? BATCH_PRIORITY_FIRST + 1 : job->priority;
+}
+
+static struct batch_job *first_job(const struct batch_queue *queue, uint64_t now_ns)
+{
+    struct batch_job *first = queue->jobs, *job;
+    DL_FOREACH (queue->jobs, job) {
+        if (rank(job, now_ns) < rank(first, now_ns))
+            first = job;
+    }
+    return first;
+}
+
+/* Adds a slice, still empty, for each job of a rank that may share the batch. */
+static void choose_jobs(const struct batch_queue *queue, int32_t wanted, uint64_t now_ns,
+                        struct batch *batch)
 {
     struct batch_job *job;
     DL_FOREACH (queue->jobs, job) {
-        if (job->is_isolated && job != queue->jobs)
-            continue;
-        batch->slices[batch->slice_count++] = (struct batch_slice){job, job->next_text, 0};
-        if (job->is_isolated)
-            break;
+        if (!job->is_isolated && job->encoder == batch->encoder && rank(job, now_ns) == wanted)
+            batch->slices[batch->slice_count++] = (struct batch_slice){job, job->next_text, 0};
     }
 }
 
-static void fill(const struct batch_queue *queue, struct batch *batch)
+/* Rounds over the slices from first on, until nothing more fits. */
+static void fill_rounds(const struct batch_queue *queue, struct batch *batch, uint32_t first)
 {
-    choose_jobs(queue, batch);
-    uint32_t allowance = batch->slice_count > 1 ? BATCH_QUANTUM : queue->options.tokens_max;
-    for (uint32_t added = 1; added > 0;) {
+    uint32_t added;
+    do {
         added = 0;
-        for (uint32_t i = 0; i < batch->slice_count; i++)
-            added += extend_slice(queue, batch, &batch->slices[i], allowance);
+        for (uint32_t i = first; i < batch->slice_count; i++)
+            added += extend_slice(queue, batch, &batch->slices[i], BATCH_QUANTUM);
+    } while (added > 0);
+}
+
+static void fill(const struct batch_queue *queue, uint64_t now_ns, struct batch *batch)
+{
+    struct batch_job *job = first_job(queue, now_ns);
+    batch->encoder = job->encoder;
+    if (job->is_isolated) {
+        batch->slices[batch->slice_count++] = (struct batch_slice){job, job->next_text, 0};
+        fill_rounds(queue, batch, 0);
+        return;
+    }
+    for (int32_t wanted = BATCH_PRIORITY_FIRST; wanted <= BATCH_PRIORITY_LAST; wanted++) {
+        uint32_t first = batch->slice_count;
+        choose_jobs(queue, wanted, now_ns, batch);
+        fill_rounds(queue, batch, first);
     }
 }
 
 /* Drops empty slices; jobs that are fully taken leave the queue, the others go to its end. */
-static void settle(struct batch_queue *queue, struct batch *batch)
+static void settle(struct batch_queue *queue, uint64_t now_ns, struct batch *batch)
 {
     uint32_t kept = 0;
     for (uint32_t i = 0; i < batch->slice_count; i++) {
@@ -177,6 +210,7 @@ static void settle(struct batch_queue *queue, struct batch *batch)
         if (slice.text_count == 0)
             continue;
         batch->slices[kept++] = slice;
+        slice.job->served_ns = now_ns;
         remove_job(queue, slice.job);
         if (slice.job->next_text < slice.job->texts) {
             DL_APPEND(queue->jobs, slice.job);
@@ -193,8 +227,8 @@ bool batch_queue_take(struct batch_queue *queue, uint64_t now_ns, bool is_more_c
     if (!is_ready(queue, now_ns, is_more_coming, ret_wait_ns))
         return false;
     struct batch batch = {.slices = queue->slices};
-    fill(queue, &batch);
-    settle(queue, &batch);
+    fill(queue, now_ns, &batch);
+    settle(queue, now_ns, &batch);
     ASSERT(batch.texts > 0);
     *ret_batch = batch;
     return true;

@@ -14,9 +14,14 @@
 /* The longest the loop sleeps: four proofs of life within the shortest hang time worth setting. */
 #define TURN_NS NS_PER_S
 
+/* Room for what an encoder gives. */
+struct results {
+    float *values;
+    size_t room;
+};
+
 struct batcher {
     /* configuration */
-    struct encoder *encoder;
     struct batcher_callbacks callbacks;
 
     /* shared */
@@ -30,8 +35,8 @@ struct batcher {
     /* of the compute thread: one batch */
     int32_t *ids;         /* [tokens_max] */
     uint32_t *cu_seqlens; /* [tokens_max + 1] */
-    float *vectors;       /* [tokens_max, width] */
-    float *probabilities; /* [tokens_max, classes]; NULL without classes */
+    struct results vectors;
+    struct results probabilities;
 };
 
 static void pack(struct batcher *batcher, const struct batch *batch,
@@ -55,18 +60,18 @@ static void pack(struct batcher *batcher, const struct batch *batch,
 
 static void deliver(struct batcher *batcher, const struct batch *batch)
 {
-    const struct batcher_callbacks *callbacks = &batcher->callbacks;
-    size_t width = encoder_width(batcher->encoder);
-    size_t classes = encoder_class_count(batcher->encoder);
+    size_t width = encoder_width(batch->encoder);
+    size_t classes = encoder_class_count(batch->encoder);
     size_t text = 0;
     for (uint32_t i = 0; i < batch->slice_count; i++) {
         const struct batch_slice *slice = &batch->slices[i];
+        const struct batch_job_functions *functions = slice->job->functions;
         bool is_last = slice->first_text + slice->text_count == slice->job->texts;
-        callbacks->on_results(callbacks->arg, slice->job, slice->first_text, slice->text_count,
-                              batcher->vectors + text * width,
-                              classes > 0 ? batcher->probabilities + text * classes : NULL);
+        functions->on_results(slice->job, slice->first_text, slice->text_count,
+                              batcher->vectors.values + text * width,
+                              classes > 0 ? batcher->probabilities.values + text * classes : NULL);
         if (is_last)
-            callbacks->on_end(callbacks->arg, slice->job, 0, NULL);
+            functions->on_end(slice->job, 0, NULL);
         text += slice->text_count;
     }
 }
@@ -84,23 +89,46 @@ static bool is_not_of_batch(void *arg, const struct batch_job *job)
 
 static void fail(struct batcher *batcher, struct batch *batch, const struct error *err)
 {
-    const struct batcher_callbacks *callbacks = &batcher->callbacks;
     pthread_mutex_lock(&batcher->mutex);
     while (batch_queue_sweep(batcher->queue, is_not_of_batch, batch) != NULL)
         ;
     pthread_mutex_unlock(&batcher->mutex);
     for (uint32_t i = 0; i < batch->slice_count; i++)
-        callbacks->on_end(callbacks->arg, batch->slices[i].job, err->code, err);
+        batch->slices[i].job->functions->on_end(batch->slices[i].job, err->code, err);
+}
+
+static int make_room(struct results *results, size_t count, struct error *err)
+{
+    if (count <= results->room)
+        return 0;
+    free(results->values);
+    *results = (struct results){.values = malloc(count * sizeof(float))};
+    if (results->values == NULL)
+        return error_set(err, ERR_MEMORY, "out of memory");
+    results->room = count;
+    return 0;
+}
+
+static int compute_batch(struct batcher *batcher, const struct batch *batch, struct error *err)
+{
+    struct token_source source;
+    size_t classes = encoder_class_count(batch->encoder);
+    int code =
+        make_room(&batcher->vectors, batch->texts * (size_t)encoder_width(batch->encoder), err);
+    if (code == 0)
+        code = make_room(&batcher->probabilities, batch->texts * classes, err);
+    if (code != 0)
+        return code;
+    pack(batcher, batch, &source);
+    return encoder_run(batch->encoder, &source, batcher->vectors.values,
+                       classes > 0 ? batcher->probabilities.values : NULL, err);
 }
 
 /* False when the device failed. */
 static bool run(struct batcher *batcher, struct batch *batch)
 {
-    struct token_source source;
     struct error err = {0};
-    pack(batcher, batch, &source);
-    int code =
-        encoder_run(batcher->encoder, &source, batcher->vectors, batcher->probabilities, &err);
+    int code = compute_batch(batcher, batch, &err);
     if (code == 0) {
         deliver(batcher, batch);
     } else if (code == ERR_DEVICE) {
@@ -122,8 +150,8 @@ static void wait_until(struct batcher *batcher, uint64_t wait_ns)
 
 static bool is_wanted(void *arg, const struct batch_job *job)
 {
-    const struct batcher *batcher = arg;
-    return batcher->callbacks.is_wanted(batcher->callbacks.arg, job);
+    (void)arg;
+    return job->functions->is_wanted(job);
 }
 
 /* One turn with the mutex held, which is let go while callbacks run. False: the loop ends. */
@@ -131,11 +159,11 @@ static bool turn(struct batcher *batcher)
 {
     struct batch batch;
     uint64_t wait_ns;
-    struct batch_job *unwanted = batch_queue_sweep(batcher->queue, is_wanted, batcher);
+    struct batch_job *unwanted = batch_queue_sweep(batcher->queue, is_wanted, NULL);
     bool goes_on = true;
     if (unwanted != NULL) {
         pthread_mutex_unlock(&batcher->mutex);
-        batcher->callbacks.on_end(batcher->callbacks.arg, unwanted, ERR_CANCELED, NULL);
+        unwanted->functions->on_end(unwanted, ERR_CANCELED, NULL);
         pthread_mutex_lock(&batcher->mutex);
     } else if (batch_queue_take(batcher->queue, clock_monotonic_ns(),
                                 atomic_load(&batcher->expected) > 0, &batch, &wait_ns)) {
@@ -169,16 +197,9 @@ static int take_memory(struct batcher *batcher, const struct batch_queue_options
     int code = batch_queue_create(options, &batcher->queue, err);
     if (code != 0)
         return code;
-    size_t tokens = options->tokens_max;
-    size_t classes = encoder_class_count(batcher->encoder);
-    batcher->ids = malloc(tokens * sizeof *batcher->ids);
-    batcher->cu_seqlens = malloc((tokens + 1) * sizeof *batcher->cu_seqlens);
-    /* Touched only as far as a batch has texts, so it costs address space, not memory. */
-    batcher->vectors = malloc(tokens * encoder_width(batcher->encoder) * sizeof(float));
-    if (classes > 0)
-        batcher->probabilities = malloc(tokens * classes * sizeof(float));
-    if (batcher->ids == NULL || batcher->cu_seqlens == NULL || batcher->vectors == NULL ||
-        (classes > 0 && batcher->probabilities == NULL))
+    batcher->ids = malloc(options->tokens_max * sizeof *batcher->ids);
+    batcher->cu_seqlens = malloc((options->tokens_max + 1) * sizeof *batcher->cu_seqlens);
+    if (batcher->ids == NULL || batcher->cu_seqlens == NULL)
         return error_set(err, ERR_MEMORY, "out of memory");
     return 0;
 }
@@ -188,8 +209,8 @@ static void release_memory(struct batcher *batcher)
     batch_queue_destroy(batcher->queue);
     free(batcher->ids);
     free(batcher->cu_seqlens);
-    free(batcher->vectors);
-    free(batcher->probabilities);
+    free(batcher->vectors.values);
+    free(batcher->probabilities.values);
     free(batcher);
 }
 
@@ -209,14 +230,13 @@ static void fini_locks(struct batcher *batcher)
     pthread_mutex_destroy(&batcher->mutex);
 }
 
-int batcher_create(struct encoder *encoder, const struct batch_queue_options *options,
+int batcher_create(const struct batch_queue_options *options,
                    const struct batcher_callbacks *callbacks, struct batcher **ret_batcher,
                    struct error *err)
 {
     struct batcher *batcher = calloc(1, sizeof *batcher);
     if (batcher == NULL)
         return error_set(err, ERR_MEMORY, "out of memory");
-    batcher->encoder = encoder;
     batcher->callbacks = *callbacks;
     int code = take_memory(batcher, options, err);
     if (code != 0) {

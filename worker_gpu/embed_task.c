@@ -5,11 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <jansson.h>
-
 #include "common/arena.h"
 #include "common/assert.h"
 #include "common/base64.h"
+#include "worker_gpu/model_name.h"
 #include "worker_gpu/vector_text.h"
 
 /* A JSON number of a vector takes 12 characters or so; never fewer than this on average. Refusing
@@ -26,27 +25,28 @@ static int parse_format(const json_t *format, bool *ret_is_binary, struct error 
     return 0;
 }
 
-/* The list of texts in the input; borrowed from it. */
-static int find_texts(const json_t *input, bool *ret_is_binary, const json_t **ret_texts,
-                      struct error *err)
+static const json_t *list_of(const json_t *input)
 {
-    *ret_is_binary = false;
-    *ret_texts = input;
-    if (json_is_object(input)) {
-        *ret_texts = json_object_get(input, "texts");
-        int code = parse_format(json_object_get(input, "format"), ret_is_binary, err);
-        if (code != 0)
-            return code;
-    }
-    if (!json_is_array(*ret_texts))
+    return json_is_object(input) ? json_object_get(input, "texts") : input;
+}
+
+static int take_input(struct embed_task *task, struct error *err)
+{
+    const json_t *texts = list_of(task->input);
+    int code = 0;
+    if (json_is_object(task->input))
+        code = parse_format(json_object_get(task->input, "format"), &task->is_binary, err);
+    if (code != 0)
+        return code;
+    if (!json_is_array(texts))
         return error_set(err, ERR_INVALID,
                          "the input must be a list of texts, or an object with "
                          "\"texts\"");
-    for (size_t i = 0; i < json_array_size(*ret_texts); i++) {
-        if (!json_is_string(json_array_get(*ret_texts, i)))
+    for (size_t i = 0; i < json_array_size(texts); i++) {
+        if (!json_is_string(json_array_get(texts, i)))
             return error_set(err, ERR_INVALID, "text %zu of the input is no string", i);
     }
-    return 0;
+    return model_name_take(task->input, &task->model, err);
 }
 
 static int check_result_size(const struct embed_task *task, size_t texts, struct error *err)
@@ -62,9 +62,9 @@ static int check_result_size(const struct embed_task *task, size_t texts, struct
     return 0;
 }
 
-static int tokenise(struct embed_task *task, const json_t *texts, const struct model *model,
-                    struct error *err)
+static int tokenise(struct embed_task *task, const struct model *model, struct error *err)
 {
+    const json_t *texts = list_of(task->input);
     uint32_t longest = model->config.max_seq_length;
     size_t room = 0;
     for (uint32_t i = 0; i < task->texts; i++) {
@@ -90,31 +90,38 @@ static int tokenise(struct embed_task *task, const json_t *texts, const struct m
     return 0;
 }
 
-int embed_task_init(struct embed_task *task, const char *json, size_t size,
-                    const struct model *model, struct error *err)
+int embed_task_init(struct embed_task *task, const char *json, size_t size, struct error *err)
 {
-    *task = (struct embed_task){.width = model->config.hidden_size};
+    *task = (struct embed_task){0};
     json_error_t where;
-    json_t *input = json_loadb(json, size, JSON_DECODE_ANY | JSON_ALLOW_NUL, &where);
-    if (input == NULL)
+    task->input = json_loadb(json, size, JSON_DECODE_ANY | JSON_ALLOW_NUL, &where);
+    if (task->input == NULL)
         return error_set(err, ERR_INVALID, "the input is no JSON: %s at byte %d", where.text,
                          where.position);
-    const json_t *texts;
-    int code = find_texts(input, &task->is_binary, &texts, err);
-    if (code == 0)
-        code = check_result_size(task, json_array_size(texts), err);
-    if (code == 0) {
-        task->texts = (uint32_t)json_array_size(texts);
-        code = tokenise(task, texts, model, err);
-    }
-    json_decref(input);
+    int code = take_input(task, err);
     if (code != 0)
         embed_task_fini(task);
     return code;
 }
 
+int embed_task_tokenise(struct embed_task *task, const struct model *model, struct error *err)
+{
+    task->width = model->config.hidden_size;
+    size_t texts = json_array_size(list_of(task->input));
+    int code = check_result_size(task, texts, err);
+    if (code != 0)
+        return code;
+    task->texts = (uint32_t)texts;
+    code = tokenise(task, model, err);
+    json_decref(task->input);
+    task->input = NULL;
+    return code;
+}
+
 void embed_task_fini(struct embed_task *task)
 {
+    json_decref(task->input);
+    free(task->model);
     free(task->ids);
     free(task->cu_seqlens);
     free(task->vectors);

@@ -2,7 +2,8 @@
 /*
  * embed_task: what the activity compute_embeddings reads, collects and writes.
  *
- *   input    ["text", ...]  or  {"texts": ["text", ...], "format": "json" | "binary"}
+ *   input    ["text", ...]  or
+ *            {"texts": ["text", ...], "format": "json" | "binary", "model": "NAME"}
  *   result   [[0.1, ...], ...], or with "binary" all vectors in a row as little-endian fp32
  *   details  {"done": 12, "width": 384, "model": "all-MiniLM-L6-v2", "vectors": "<base64 of fp32>"}
  *
@@ -14,6 +15,7 @@
 #ifndef ARGOSY_WORKER_GPU_EMBED_TASK_H
 #define ARGOSY_WORKER_GPU_EMBED_TASK_H
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -27,6 +29,8 @@
 #define EMBED_DETAILS_MAX (LIMIT_PAYLOAD_SIZE / 2)
 
 struct embed_task {
+    json_t *input; /* owns until the texts are tokens */
+    char *model;   /* owns; NULL: the group's own */
     uint32_t texts;
     bool is_binary;       /* the result's form */
     int32_t *ids;         /* owns; all texts' tokens */
@@ -36,10 +40,13 @@ struct embed_task {
     uint32_t done;  /* texts whose vectors are there: the first ones */
 };
 
-/* Reads and tokenises the input. ERR_INVALID says what is wrong with it; ERR_LIMIT when its result
- * could not travel in one payload; ERR_MEMORY. embed_task_fini frees what the struct owns. */
-int embed_task_init(struct embed_task *task, const char *json, size_t size,
-                    const struct model *model, struct error *err);
+/* Reads the input. ERR_INVALID says what is wrong with it; ERR_MEMORY. embed_task_fini frees what
+ * the struct owns. */
+int embed_task_init(struct embed_task *task, const char *json, size_t size, struct error *err);
+
+/* Cuts the texts into tokens of their model and takes room for their vectors. ERR_LIMIT when the
+ * result could not travel in one payload; ERR_MEMORY. */
+int embed_task_tokenise(struct embed_task *task, const struct model *model, struct error *err);
 
 /* Accepts a zeroed struct. */
 void embed_task_fini(struct embed_task *task);

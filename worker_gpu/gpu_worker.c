@@ -6,18 +6,11 @@
 #include <stdlib.h>
 
 #include "common/clock.h"
-#include "models/model.h"
+#include "models/model_config.h"
 #include "models/model_store.h"
 #include "worker_gpu/activities.h"
 #include "worker_gpu/compute_device.h"
-#include "worker_gpu/encoder.h"
-#include "worker_gpu/zero_shot.h"
-
-/* Tokens of one step of the encoder. CPU: speeds of 256 to 8,192 differ by less than 5%, and 512
- * take 7 MB. CUDA: the widest activations (1,536 fp16 a token) of 8,192 are 25 MB and stay in the
- * 50 MB of an H100's cache. */
-#define STEP_TOKENS_CPU  512u
-#define STEP_TOKENS_CUDA 8192u
+#include "worker_gpu/served_models.h"
 
 /* A CPU gains nothing from larger batches, and between batches it looks at who waits: 2,048 tokens
  * are about a tenth of a second. */
@@ -30,9 +23,8 @@
 
 struct gpu_worker {
     struct device *device;
-    struct model *model;
-    struct encoder *encoder;
-    struct zero_shot *zero_shot; /* NULL: the model has classes */
+    struct served_models *models;
+    uint32_t batch_tokens;
     struct gpu_activities *activities;
 };
 
@@ -46,17 +38,26 @@ static uint32_t smaller(uint32_t a, uint32_t b)
     return a < b ? a : b;
 }
 
-static bool is_cuda(const struct gpu_worker *worker)
+/* A batch holds at least the longest text of the group's own model. */
+static int decide_batch(const struct fleet_config *config, const struct fleet_group *group,
+                        struct gpu_worker *worker, struct error *err)
 {
-    return device_info(worker->device)->kind == DEVICE_CUDA;
-}
-
-static uint32_t batch_tokens(const struct gpu_worker *worker, const struct fleet_group *group)
-{
+    char path[MODEL_PATH_MAX];
+    struct model_config model;
+    int code = model_store_path(config->models_dir, group->model, path, err);
+    if (code == 0)
+        code = model_config_load(path, &model, err);
+    if (code == ERR_NOT_FOUND)
+        error_prefix(err, "there is no model %s (argosy model fetch %s brings it)", group->model,
+                     group->model);
+    if (code != 0)
+        return code;
     uint32_t tokens = (uint32_t)group->batch_tokens;
-    if (!is_cuda(worker))
+    if (device_info(worker->device)->kind != DEVICE_CUDA)
         tokens = smaller(tokens, BATCH_TOKENS_CPU);
-    return larger(tokens, worker->model->config.max_seq_length);
+    worker->batch_tokens = larger(tokens, model.max_seq_length);
+    model_config_fini(&model);
+    return 0;
 }
 
 /* Half the cores this process may run on: the rest computes, or feeds the device. */
@@ -68,72 +69,26 @@ static uint32_t pool_threads(void)
     return smaller(larger((uint32_t)CPU_COUNT(&cores) / 2, 1), POOL_THREADS_MAX);
 }
 
-static int open_model(const struct fleet_config *config, const struct fleet_group *group,
-                      struct gpu_worker *worker, struct error *err)
+static int open_models(const struct fleet_config *config, const struct fleet_group *group,
+                       struct gpu_worker *worker, struct error *err)
 {
-    char path[MODEL_PATH_MAX];
-    int code = model_store_path(config->models_dir, group->model, path, err);
-    if (code == 0)
-        code = model_open(path, &worker->model, err);
-    if (code == ERR_NOT_FOUND)
-        error_prefix(err, "there is no model %s (argosy model fetch %s brings it)", group->model,
-                     group->model);
-    return code;
-}
-
-/* One full batch of texts of the longest length on CUDA, where the first run of each size costs;
- * one such text on a CPU. */
-static int warm_up(struct gpu_worker *worker, const struct fleet_group *group, struct error *err)
-{
-    uint32_t length = worker->model->config.max_seq_length;
-    uint32_t texts = is_cuda(worker) ? batch_tokens(worker, group) / length : 1;
-    size_t classes = encoder_class_count(worker->encoder);
-    int32_t *ids = calloc((size_t)texts * length, sizeof *ids);
-    uint32_t *cu_seqlens = calloc(texts + 1, sizeof *cu_seqlens);
-    float *vectors = calloc((size_t)texts * encoder_width(worker->encoder), sizeof *vectors);
-    float *probabilities = calloc(texts * classes + 1, sizeof *probabilities);
-    int code;
-    if (ids == NULL || cu_seqlens == NULL || vectors == NULL || probabilities == NULL) {
-        code = error_set(err, ERR_MEMORY, "out of memory");
-    } else {
-        for (uint32_t i = 0; i <= texts; i++)
-            cu_seqlens[i] = i * length;
-        struct token_source source = {
-            .ids = ids, .cu_seqlens = cu_seqlens, .tokens = texts * length, .texts = texts};
-        code =
-            encoder_run(worker->encoder, &source, vectors, classes > 0 ? probabilities : NULL, err);
-    }
-    free(ids);
-    free(cu_seqlens);
-    free(vectors);
-    free(probabilities);
-    return code;
-}
-
-static int open_encoder(const struct fleet_group *group, struct gpu_worker *worker,
-                        struct error *err)
-{
-    uint32_t step = is_cuda(worker) ? STEP_TOKENS_CUDA : STEP_TOKENS_CPU;
-    step = larger(smaller(step, batch_tokens(worker, group)), worker->model->config.max_seq_length);
-    int code = encoder_create(worker->device, worker->model, step, &worker->encoder, err);
-    model_drop_weights(worker->model);
-    if (code == 0)
-        code = warm_up(worker, group, err);
-    if (code == 0 && encoder_class_count(worker->encoder) == 0)
-        code = zero_shot_create(worker->encoder, worker->model, group->labels, group->label_count,
-                                group->temperature, &worker->zero_shot, err);
-    return code;
+    struct base_model_options options = {
+        .models_dir = config->models_dir,
+        .device = worker->device,
+        .batch_tokens = worker->batch_tokens,
+        .labels = group->labels,
+        .label_count = group->label_count,
+        .temperature = group->temperature,
+    };
+    return served_models_create(&options, group->model, &worker->models, err);
 }
 
 static int open_activities(const struct fleet_group *group, const struct gpu_worker_hooks *hooks,
                            struct gpu_worker *worker, struct error *err)
 {
     struct gpu_activities_options options = {
-        .model = worker->model,
-        .model_name = group->model,
-        .encoder = worker->encoder,
-        .zero_shot = worker->zero_shot,
-        .batch = {.tokens_max = batch_tokens(worker, group),
+        .models = worker->models,
+        .batch = {.tokens_max = worker->batch_tokens,
                   .jobs_max = JOBS_MAX,
                   .delay_ns = (uint64_t)group->batch_delay_us * NS_PER_US},
         .pool_threads = pool_threads(),
@@ -151,11 +106,11 @@ int gpu_worker_open(const struct fleet_config *config, const struct fleet_group 
     struct gpu_worker *worker = calloc(1, sizeof *worker);
     if (worker == NULL)
         return error_set(err, ERR_MEMORY, "out of memory");
-    int code = open_model(config, group, worker, err);
+    int code = compute_device_open(group->device, &worker->device, ret_reason, err);
     if (code == 0)
-        code = compute_device_open(group->device, &worker->device, ret_reason, err);
+        code = decide_batch(config, group, worker, err);
     if (code == 0)
-        code = open_encoder(group, worker, err);
+        code = open_models(config, group, worker, err);
     if (code == 0)
         code = open_activities(group, hooks, worker, err);
     if (code != 0) {
@@ -171,11 +126,9 @@ void gpu_worker_close(struct gpu_worker *worker)
     if (worker == NULL)
         return;
     gpu_activities_destroy(worker->activities);
-    zero_shot_destroy(worker->zero_shot);
-    encoder_destroy(worker->encoder);
+    served_models_destroy(worker->models);
     if (worker->device != NULL)
         device_close(worker->device);
-    model_close(worker->model);
     free(worker);
 }
 
@@ -192,5 +145,5 @@ const struct device_info *gpu_worker_device(const struct gpu_worker *worker)
 
 const char *gpu_worker_labelling(const struct gpu_worker *worker)
 {
-    return worker->zero_shot != NULL ? "zero-shot" : "classifier";
+    return served_models_own(worker->models)->zero_shot != NULL ? "zero-shot" : "classifier";
 }

@@ -9,30 +9,26 @@
 #include <jansson.h>
 
 #include "common/limits.h"
+#include "worker_gpu/model_name.h"
 
 /* Digits of a score: fp32 has hardly more. */
 #define SCORE_DIGITS 7
 
-static int take_text(struct infer_task *task, const json_t *text, const struct model *model,
-                     struct error *err)
+static int take_input(struct infer_task *task, const json_t *input, struct error *err)
 {
+    const json_t *text = json_is_object(input) ? json_object_get(input, "text") : input;
     if (!json_is_string(text))
         return error_set(err, ERR_INVALID, "the input must be a text, or an object with \"text\"");
     size_t size = json_string_length(text);
-    uint32_t longest = model->config.max_seq_length;
-    uint32_t capacity = size + 2 < longest ? (uint32_t)size + 2 : longest;
     task->text = malloc(size + 1);
-    task->ids = malloc(capacity * sizeof *task->ids);
-    if (task->text == NULL || task->ids == NULL)
+    if (task->text == NULL)
         return error_set(err, ERR_MEMORY, "out of memory");
     memcpy(task->text, json_string_value(text), size + 1);
     task->text_size = size;
-    task->cu_seqlens[1] = tokenizer_encode(model->tokenizer, task->text, size, task->ids, capacity);
-    return 0;
+    return model_name_take(input, &task->model, err);
 }
 
-int infer_task_init(struct infer_task *task, const char *json, size_t size,
-                    const struct model *model, struct error *err)
+int infer_task_init(struct infer_task *task, const char *json, size_t size, struct error *err)
 {
     *task = (struct infer_task){0};
     json_error_t where;
@@ -40,17 +36,29 @@ int infer_task_init(struct infer_task *task, const char *json, size_t size,
     if (input == NULL)
         return error_set(err, ERR_INVALID, "the input is no JSON: %s at byte %d", where.text,
                          where.position);
-    const json_t *text = json_is_object(input) ? json_object_get(input, "text") : input;
-    int code = take_text(task, text, model, err);
+    int code = take_input(task, input, err);
     json_decref(input);
     if (code != 0)
         infer_task_fini(task);
     return code;
 }
 
+int infer_task_tokenise(struct infer_task *task, const struct model *model, struct error *err)
+{
+    size_t size = task->text_size;
+    uint32_t longest = model->config.max_seq_length;
+    uint32_t capacity = size + 2 < longest ? (uint32_t)size + 2 : longest;
+    task->ids = malloc(capacity * sizeof *task->ids);
+    if (task->ids == NULL)
+        return error_set(err, ERR_MEMORY, "out of memory");
+    task->cu_seqlens[1] = tokenizer_encode(model->tokenizer, task->text, size, task->ids, capacity);
+    return 0;
+}
+
 void infer_task_fini(struct infer_task *task)
 {
     free(task->text);
+    free(task->model);
     free(task->ids);
     *task = (struct infer_task){0};
 }

@@ -2,7 +2,7 @@
 /*
  * infer_task: what the activity run_inference reads and writes.
  *
- *   input    "text"  or  {"text": "text", ...}
+ *   input    "text"  or  {"text": "text", "model": "NAME"}
  *   result   {"input": "text", "label": "positive", "score": 0.9731}
  *
  * Threading: one thread at a time per task.
@@ -20,14 +20,17 @@
 struct infer_task {
     char *text; /* owns; UTF-8, may hold NUL */
     size_t text_size;
+    char *model;            /* owns; NULL: the group's own */
     int32_t *ids;           /* owns */
     uint32_t cu_seqlens[2]; /* 0, tokens */
 };
 
-/* Reads and tokenises the input. ERR_INVALID says what is wrong with it; ERR_MEMORY.
- * infer_task_fini frees what the struct owns. */
-int infer_task_init(struct infer_task *task, const char *json, size_t size,
-                    const struct model *model, struct error *err);
+/* Reads the input. ERR_INVALID says what is wrong with it; ERR_MEMORY. infer_task_fini frees what
+ * the struct owns. */
+int infer_task_init(struct infer_task *task, const char *json, size_t size, struct error *err);
+
+/* Cuts the text into tokens of its model. ERR_MEMORY. */
+int infer_task_tokenise(struct infer_task *task, const struct model *model, struct error *err);
 
 /* Accepts a zeroed struct. */
 void infer_task_fini(struct infer_task *task);

@@ -3,7 +3,6 @@
 #include "worker_gpu/thread_pool.h"
 
 #include <pthread.h>
-#include <stdbool.h>
 #include <stdlib.h>
 
 #include "common/hash.h"
@@ -11,6 +10,7 @@
 struct thread_pool {
     pthread_mutex_t mutex;
     pthread_cond_t changed;
+    struct pool_job *urgent_jobs;
     struct pool_job *jobs;
     bool is_stopping;
     uint32_t thread_count;
@@ -21,13 +21,16 @@ static void *work(void *arg)
 {
     struct thread_pool *pool = arg;
     pthread_mutex_lock(&pool->mutex);
-    while (pool->jobs != NULL || !pool->is_stopping) {
-        struct pool_job *job = pool->jobs;
+    for (;;) {
+        struct pool_job **jobs = pool->urgent_jobs != NULL ? &pool->urgent_jobs : &pool->jobs;
+        struct pool_job *job = *jobs;
+        if (job == NULL && pool->is_stopping)
+            break;
         if (job == NULL) {
             pthread_cond_wait(&pool->changed, &pool->mutex);
             continue;
         }
-        DL_DELETE(pool->jobs, job);
+        DL_DELETE(*jobs, job);
         pthread_mutex_unlock(&pool->mutex);
         job->run(job);
         pthread_mutex_lock(&pool->mutex);
@@ -74,7 +77,10 @@ void thread_pool_destroy(struct thread_pool *pool)
 void thread_pool_submit(struct thread_pool *pool, struct pool_job *job)
 {
     pthread_mutex_lock(&pool->mutex);
-    DL_APPEND(pool->jobs, job);
+    if (job->is_urgent)
+        DL_APPEND(pool->urgent_jobs, job);
+    else
+        DL_APPEND(pool->jobs, job);
     pthread_cond_signal(&pool->changed);
     pthread_mutex_unlock(&pool->mutex);
 }

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * thread_pool: a few threads that run jobs in the order they come. Jobs are intrusive: submitting
- * allocates nothing and cannot fail.
+ * thread_pool: a few threads that run jobs in the order they come, urgent ones before all others.
+ * Jobs are intrusive: submitting allocates nothing and cannot fail.
  *
  * Threading: thread_pool_submit from any thread, jobs included.
  */
 #ifndef ARGOSY_WORKER_GPU_THREAD_POOL_H
 #define ARGOSY_WORKER_GPU_THREAD_POOL_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/error.h"
@@ -19,6 +20,7 @@ struct thread_pool;
 /* The pool borrows a job until run is called, which may free it. */
 struct pool_job {
     void (*run)(struct pool_job *job);
+    bool is_urgent;
     struct pool_job *prev, *next; /* the pool's */
 };
 

@@ -42,8 +42,13 @@ static void try_embed(const char *input, size_t size, const char *details, size_
 {
     struct embed_task task;
     struct error err = {0};
-    if (embed_task_init(&task, input, size, get_model(), &err) != 0) {
+    if (embed_task_init(&task, input, size, &err) != 0) {
         ASSERT(err.text[0] != '\0');
+        return;
+    }
+    if (embed_task_tokenise(&task, get_model(), &err) != 0) {
+        ASSERT(err.text[0] != '\0');
+        embed_task_fini(&task);
         return;
     }
     check_lengths(task.cu_seqlens, task.texts);
@@ -61,10 +66,11 @@ static void try_infer(const char *input, size_t size)
 {
     struct infer_task task;
     struct error err = {0};
-    if (infer_task_init(&task, input, size, get_model(), &err) != 0) {
+    if (infer_task_init(&task, input, size, &err) != 0) {
         ASSERT(err.text[0] != '\0');
         return;
     }
+    ASSERT(infer_task_tokenise(&task, get_model(), &err) == 0);
     check_lengths(task.cu_seqlens, 1);
     struct buffer out = {0};
     ASSERT(infer_task_result(&task, "label", 0.5f, &out, &err) == 0 || err.text[0] != '\0');

@@ -42,6 +42,11 @@ int encoder_run(struct encoder *encoder, const struct token_source *source, floa
     return code == 0 ? 0 : error_set(err, code, "made to fail");
 }
 
+struct test_job {
+    struct batch_job job;
+    struct fixture *fixture;
+};
+
 struct fixture {
     struct encoder encoder;
     struct batcher *batcher;
@@ -50,31 +55,30 @@ struct fixture {
     int ended;
     int codes[JOBS];
     int device_failures;
-    struct batch_job jobs[JOBS];
+    struct test_job jobs[JOBS];
 };
 
 static const int32_t ids[] = {1, 2};
 static const uint32_t cu_seqlens[] = {0, 2};
 
-static bool is_wanted(void *arg, const struct batch_job *job)
+static bool is_wanted(const struct batch_job *job)
 {
-    (void)arg;
     (void)job;
     return true;
 }
 
-static void on_results(void *arg, struct batch_job *job, uint32_t first_text, uint32_t count,
+static void on_results(struct batch_job *job, uint32_t first_text, uint32_t count,
                        const float *vectors, const float *probabilities)
 {
-    (void)arg;
     (void)job;
     (void)vectors;
     ASSERT(first_text == 0 && count == 1 && probabilities == NULL);
 }
 
-static void on_end(void *arg, struct batch_job *job, int code, const struct error *err)
+static void on_end(struct batch_job *batch_job, int code, const struct error *err)
 {
-    struct fixture *fixture = arg;
+    struct test_job *job = (struct test_job *)batch_job;
+    struct fixture *fixture = job->fixture;
     ASSERT((code == 0) == (err == NULL));
     pthread_mutex_lock(&fixture->mutex);
     fixture->codes[job - fixture->jobs] = code;
@@ -82,6 +86,8 @@ static void on_end(void *arg, struct batch_job *job, int code, const struct erro
     pthread_cond_signal(&fixture->changed);
     pthread_mutex_unlock(&fixture->mutex);
 }
+
+static const struct batch_job_functions functions = {is_wanted, on_results, on_end};
 
 static void on_turn(void *arg)
 {
@@ -108,15 +114,19 @@ static struct fixture *fixture_create(int code)
     pthread_cond_init(&fixture->changed, NULL);
     struct batch_queue_options options = {
         .tokens_max = 16, .jobs_max = JOBS, .delay_ns = UINT32_MAX};
-    struct batcher_callbacks callbacks = {fixture, is_wanted, on_results,
-                                          on_end,  on_turn,   on_device_failed};
-    assert_int_equal(
-        batcher_create(&fixture->encoder, &options, &callbacks, &fixture->batcher, NULL), 0);
+    struct batcher_callbacks callbacks = {fixture, on_turn, on_device_failed};
+    assert_int_equal(batcher_create(&options, &callbacks, &fixture->batcher, NULL), 0);
     batcher_expect(fixture->batcher, 1);
     for (int i = 0; i < JOBS; i++) {
-        fixture->jobs[i] = (struct batch_job){
-            .ids = ids, .cu_seqlens = cu_seqlens, .texts = 1, .is_isolated = i == 2};
-        assert_int_equal(batcher_submit(fixture->batcher, &fixture->jobs[i], NULL), 0);
+        fixture->jobs[i] = (struct test_job){.job = {.ids = ids,
+                                                     .cu_seqlens = cu_seqlens,
+                                                     .texts = 1,
+                                                     .encoder = &fixture->encoder,
+                                                     .priority = 3,
+                                                     .is_isolated = i == 2,
+                                                     .functions = &functions},
+                                             .fixture = fixture};
+        assert_int_equal(batcher_submit(fixture->batcher, &fixture->jobs[i].job, NULL), 0);
     }
     batcher_expect(fixture->batcher, -1);
     return fixture;

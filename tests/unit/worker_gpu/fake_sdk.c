@@ -33,6 +33,7 @@ struct argosy_activity *fake_activity_create(const char *type, const char *input
     ASSERT(activity != NULL);
     activity->info.activity_type = type;
     activity->info.workflow_id = "workflow";
+    activity->info.priority = 3;
     activity->input = (struct argosy_payload){
         .encoding = ARGOSY_ENCODING_JSON, .data = input, .size = strlen(input)};
     return activity;

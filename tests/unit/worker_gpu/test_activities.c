@@ -18,16 +18,16 @@
 #include "models/model_synth.h"
 #include "tests/test.h"
 #include "tests/unit/worker_gpu/fake_sdk.h"
+#include "worker_gpu/model_shelf.h"
 
 #define WIDTH 64
 
 static const struct fleet_label labels[] = {{"one", "the first"}, {"two", "zyx 98"}};
 
 struct fixture {
+    char models_dir[sizeof "/tmp/argosy-activities-XXXXXX"];
     struct device *device;
-    struct model *model;
-    struct encoder *encoder;
-    struct zero_shot *zero_shot;
+    struct served_models *models;
     struct gpu_activities *activities;
 };
 
@@ -43,30 +43,35 @@ static void on_device_failed(void *arg, const struct error *err)
     UNREACHABLE();
 }
 
+static void model_create(const struct fixture *fixture, const char *name, uint32_t width,
+                         uint32_t label_count)
+{
+    char path[PATH_MAX];
+    struct model_shape shape = MODEL_SHAPE_TINY;
+    shape.hidden_size = width;
+    shape.label_count = label_count;
+    snprintf(path, sizeof path, "%s/%s", fixture->models_dir, name);
+    assert_int_equal(model_synth(path, &shape, 1, NULL), 0);
+}
+
 static struct fixture *fixture_create(uint32_t label_count)
 {
     struct fixture *fixture = calloc(1, sizeof *fixture);
-    char folder[] = "/tmp/argosy-activities-XXXXXX", path[PATH_MAX], message[128];
-    struct model_shape shape = MODEL_SHAPE_TINY;
+    char message[128];
     struct device_options device = {.kind = DEVICE_CPU, .threads = 1};
-    assert_non_null(mkdtemp(folder));
-    snprintf(path, sizeof path, "%s/model", folder);
-    shape.label_count = label_count;
-    assert_int_equal(model_synth(path, &shape, 1, NULL), 0);
-    assert_int_equal(model_open(path, &fixture->model, NULL), 0);
-    folder_remove(folder);
+    strcpy(fixture->models_dir, "/tmp/argosy-activities-XXXXXX");
+    assert_non_null(mkdtemp(fixture->models_dir));
+    model_create(fixture, "tiny", WIDTH, label_count);
     assert_int_equal(device_open(&device, &fixture->device, message, sizeof message), 0);
-    assert_int_equal(encoder_create(fixture->device, fixture->model, 64, &fixture->encoder, NULL),
-                     0);
-    if (label_count == 0)
-        assert_int_equal(zero_shot_create(fixture->encoder, fixture->model, labels, 2, 0.05,
-                                          &fixture->zero_shot, NULL),
-                         0);
+    struct base_model_options base = {.models_dir = fixture->models_dir,
+                                      .device = fixture->device,
+                                      .batch_tokens = 64,
+                                      .labels = labels,
+                                      .label_count = 2,
+                                      .temperature = 0.05};
+    assert_int_equal(served_models_create(&base, "tiny", &fixture->models, NULL), 0);
     struct gpu_activities_options options = {
-        .model = fixture->model,
-        .model_name = "tiny",
-        .encoder = fixture->encoder,
-        .zero_shot = fixture->zero_shot,
+        .models = fixture->models,
         .batch = {.tokens_max = 64, .jobs_max = 100, .delay_ns = NS_PER_MS},
         .pool_threads = 2,
         .on_turn = on_turn,
@@ -80,10 +85,9 @@ static struct fixture *fixture_create(uint32_t label_count)
 static void fixture_destroy(struct fixture *fixture)
 {
     gpu_activities_destroy(fixture->activities);
-    zero_shot_destroy(fixture->zero_shot);
-    encoder_destroy(fixture->encoder);
+    served_models_destroy(fixture->models);
     device_close(fixture->device);
-    model_close(fixture->model);
+    folder_remove(fixture->models_dir);
     free(fixture);
 }
 
@@ -198,6 +202,79 @@ static void many_tasks_at_once_get_their_own_answers(void **state)
     fixture_destroy(fixture);
 }
 
+static json_t *result_of(const char *type, const char *input)
+{
+    struct argosy_activity *task = run(type, input);
+    if (task->outcome != FAKE_COMPLETED)
+        fail_msg("%s", task->error_text);
+    json_t *result = json_loads(task->result, 0, NULL);
+    fake_activity_destroy(task);
+    return result;
+}
+
+static void a_task_names_its_model(void **state)
+{
+    (void)state;
+    struct fixture *fixture = fixture_create(0);
+    model_create(fixture, "narrow", 32, 0);
+    model_create(fixture, "sorter", WIDTH, 3);
+    json_t *own = result_of(ACTIVITY_COMPUTE_EMBEDDINGS, "[\"ab\"]");
+    json_t *named =
+        result_of(ACTIVITY_COMPUTE_EMBEDDINGS, "{\"texts\":[\"ab\"],\"model\":\"tiny\"}");
+    json_t *narrow =
+        result_of(ACTIVITY_COMPUTE_EMBEDDINGS, "{\"texts\":[\"ab\"],\"model\":\"narrow\"}");
+    json_t *sorted = result_of(ACTIVITY_RUN_INFERENCE, "{\"text\":\"ab\",\"model\":\"sorter\"}");
+    assert_true(json_equal(own, named));
+    assert_int_equal(json_array_size(json_array_get(narrow, 0)), 32);
+    assert_int_equal(strncmp(json_string_value(json_object_get(sorted, "label")), "LABEL_", 6), 0);
+    json_decref(own);
+    json_decref(named);
+    json_decref(narrow);
+    json_decref(sorted);
+
+    struct argosy_activity *task =
+        run(ACTIVITY_COMPUTE_EMBEDDINGS, "{\"texts\":[\"ab\"],\"model\":\"narow\"}");
+    assert_int_equal(task->outcome, FAKE_FAILED);
+    assert_string_equal(task->failure_type, FAILURE_MODEL_NOT_FOUND);
+    assert_true(task->is_non_retryable);
+    assert_string_equal(task->error_text, "there is no model \"narow\"; the nearest is \"narrow\"");
+    fake_activity_destroy(task);
+    fixture_destroy(fixture);
+}
+
+/* More models than a worker keeps, all at once: each task gets the vectors of its own. */
+static void models_are_loaded_once_and_the_unused_ones_go(void **state)
+{
+    (void)state;
+    enum { MODELS = MODEL_SHELF_MAX + 2, TASKS = 30 };
+    struct fixture *fixture = fixture_create(0);
+    char name[8], inputs[TASKS][64];
+    for (int i = 0; i < MODELS; i++) {
+        snprintf(name, sizeof name, "m%d", i);
+        model_create(fixture, name, 32 * (uint32_t)(1 + i % 3), 0);
+    }
+    for (int round = 0; round < 2; round++) {
+        for (int i = 0; i < MODELS; i++) {
+            snprintf(inputs[0], sizeof inputs[0], "{\"texts\":[\"ab\"],\"model\":\"m%d\"}", i);
+            json_t *result = result_of(ACTIVITY_COMPUTE_EMBEDDINGS, inputs[0]);
+            assert_int_equal(json_array_size(json_array_get(result, 0)), 32 * (1 + i % 3));
+            json_decref(result);
+        }
+    }
+    struct argosy_activity *tasks[TASKS];
+    for (int i = 0; i < TASKS; i++) {
+        snprintf(inputs[i], sizeof inputs[i], "{\"texts\":[\"ab\"],\"model\":\"m%d\"}", i % 3);
+        tasks[i] = fake_activity_create(ACTIVITY_COMPUTE_EMBEDDINGS, inputs[i]);
+        tasks[i]->info.priority = 1 + i % 5;
+        fake_start(tasks[i]);
+    }
+    for (int i = 0; i < TASKS; i++) {
+        assert_int_equal(fake_wait(tasks[i]), FAKE_COMPLETED);
+        fake_activity_destroy(tasks[i]);
+    }
+    fixture_destroy(fixture);
+}
+
 /* So many texts that the task is certainly under way when it is called off. The caller frees. */
 static char *long_input(size_t *ret_texts)
 {
@@ -270,6 +347,8 @@ int main(void)
         cmocka_unit_test(inference_labels_by_prompts_or_by_the_models_head),
         cmocka_unit_test(wrong_input_fails_without_a_retry),
         cmocka_unit_test(many_tasks_at_once_get_their_own_answers),
+        cmocka_unit_test(a_task_names_its_model),
+        cmocka_unit_test(models_are_loaded_once_and_the_unused_ones_go),
         cmocka_unit_test(canceled_tasks_are_closed_before_their_next_batch),
         cmocka_unit_test(a_drained_task_resumes_at_its_checkpoint),
     };

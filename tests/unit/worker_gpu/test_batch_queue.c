@@ -29,7 +29,8 @@ static struct test_job *job_create(int number, uint32_t texts, uint32_t length)
     job->number = number;
     for (uint32_t i = 0; i <= texts; i++)
         job->cu_seqlens[i] = i * length;
-    job->job = (struct batch_job){.ids = job->ids, .cu_seqlens = job->cu_seqlens, .texts = texts};
+    job->job = (struct batch_job){
+        .ids = job->ids, .cu_seqlens = job->cu_seqlens, .texts = texts, .priority = 3};
     return job;
 }
 
@@ -201,6 +202,73 @@ static void an_isolated_job_is_not_starved(void **state)
     free(lost);
 }
 
+static void a_better_priority_fills_the_next_batch_first(void **state)
+{
+    (void)state;
+    struct batch_queue *queue = queue_create(100, 10);
+    struct test_job *bulk = job_create(1, 100, 10), *b = job_create(2, 4, 10),
+                    *question = job_create(3, 2, 10), *next = job_create(4, 1, 10);
+    bulk->job.priority = 5;
+    question->job.priority = next->job.priority = 1;
+    put(queue, bulk, 0);
+    put(queue, b, 0);
+    put(queue, question, 0);
+    assert_string_equal(take(queue, 0, false), "3:0+2 2:0+4 1:0+4");
+    put(queue, next, 0);
+    assert_string_equal(take(queue, 0, false), "4:0+1 1:4+9");
+    batch_queue_destroy(queue);
+    free(bulk);
+    free(b);
+    free(question);
+    free(next);
+}
+
+/* A stream of better work that fills every batch cannot hold up a job for ever; of priority 1 it
+ * can. */
+static void a_job_that_waits_long_gets_its_share(void **state)
+{
+    (void)state;
+    for (int32_t priority = 1; priority <= 2; priority++) {
+        struct batch_queue *queue = queue_create(2 * BATCH_QUANTUM, 10);
+        struct test_job *stream = job_create(1, 2000, BATCH_QUANTUM), *bulk = job_create(2, 9, 1);
+        stream->job.priority = priority;
+        bulk->job.priority = 5;
+        put(queue, stream, 0);
+        put(queue, bulk, 0);
+        assert_string_equal(take(queue, 0, false), "1:0+2");
+        assert_string_equal(take(queue, BATCH_AGING_NS - 1, false), "1:2+2");
+        assert_string_equal(take(queue, BATCH_AGING_NS, false),
+                            priority == 1 ? "1:4+2" : "2:0+9 1:4+1");
+        batch_queue_destroy(queue);
+        free(stream);
+        free(bulk);
+    }
+}
+
+static void a_batch_holds_texts_of_one_model(void **state)
+{
+    (void)state;
+    struct batch_queue *queue = queue_create(100, 10);
+    struct test_job *jobs[4];
+    for (int i = 0; i < 4; i++) {
+        jobs[i] = job_create(i, 2, 10);
+        jobs[i]->job.encoder = (struct encoder *)(i % 2 == 0 ? &jobs[0] : &jobs[1]);
+        put(queue, jobs[i], 0);
+    }
+    jobs[3]->job.priority = 1;
+    struct batch batch;
+    uint64_t wait_ns;
+    assert_true(batch_queue_take(queue, 0, false, &batch, &wait_ns));
+    assert_ptr_equal(batch.encoder, &jobs[1]); /* of the job that comes first */
+    assert_int_equal(batch.slice_count, 2);
+    assert_ptr_equal(batch.slices[0].job, jobs[3]);
+    assert_ptr_equal(batch.slices[1].job, jobs[1]);
+    assert_string_equal(take(queue, 0, false), "0:0+2 2:0+2");
+    batch_queue_destroy(queue);
+    for (int i = 0; i < 4; i++)
+        free(jobs[i]);
+}
+
 static bool is_not_two(void *arg, const struct batch_job *job)
 {
     (void)arg;
@@ -266,6 +334,9 @@ int main(void)
         cmocka_unit_test(a_large_job_does_not_hold_up_small_ones),
         cmocka_unit_test(a_job_with_losses_behind_it_runs_alone),
         cmocka_unit_test(an_isolated_job_is_not_starved),
+        cmocka_unit_test(a_better_priority_fills_the_next_batch_first),
+        cmocka_unit_test(a_job_that_waits_long_gets_its_share),
+        cmocka_unit_test(a_batch_holds_texts_of_one_model),
         cmocka_unit_test(unwanted_jobs_are_swept_whole),
         cmocka_unit_test(resumed_jobs_start_where_they_were),
         cmocka_unit_test(a_full_queue_and_texts_that_fit_no_batch_are_refused),

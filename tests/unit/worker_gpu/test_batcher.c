@@ -27,8 +27,8 @@
 
 static struct device *device;
 static struct model *model;
-static struct encoder *encoder; /* the batcher's */
-static struct encoder *single;  /* what jobs are compared with */
+static struct encoder *encoders[2]; /* the batcher's; jobs take turns */
+static struct encoder *single;      /* what jobs are compared with */
 
 static int setup(void **state)
 {
@@ -45,8 +45,8 @@ static int setup(void **state)
     folder_remove(folder);
     if (code == 0)
         code = device_open(&options, &device, message, sizeof message);
-    if (code == 0)
-        code = encoder_create(device, model, 64, &encoder, NULL);
+    for (int i = 0; code == 0 && i < 2; i++)
+        code = encoder_create(device, model, 64, &encoders[i], NULL);
     if (code == 0)
         code = encoder_create(device, model, 64, &single, NULL);
     return code;
@@ -55,7 +55,8 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     (void)state;
-    encoder_destroy(encoder);
+    encoder_destroy(encoders[0]);
+    encoder_destroy(encoders[1]);
     encoder_destroy(single);
     device_close(device);
     model_close(model);
@@ -84,6 +85,34 @@ struct fixture {
     struct test_job jobs[JOBS];
 };
 
+static bool is_wanted(const struct batch_job *job)
+{
+    return !atomic_load(&((const struct test_job *)job)->is_unwanted);
+}
+
+static void on_results(struct batch_job *batch_job, uint32_t first_text, uint32_t count,
+                       const float *vectors, const float *probabilities)
+{
+    struct test_job *job = (struct test_job *)batch_job;
+    ASSERT(probabilities == NULL && first_text == job->results);
+    memcpy(job->vectors[first_text], vectors, count * sizeof job->vectors[0]);
+    job->results += count;
+}
+
+static void on_end(struct batch_job *batch_job, int code, const struct error *err)
+{
+    struct test_job *job = (struct test_job *)batch_job;
+    struct fixture *fixture = job->fixture;
+    ASSERT((err == NULL) == (code == 0 || code == ERR_CANCELED));
+    pthread_mutex_lock(&fixture->mutex);
+    job->code = code;
+    fixture->ended++;
+    pthread_cond_signal(&fixture->changed);
+    pthread_mutex_unlock(&fixture->mutex);
+}
+
+static const struct batch_job_functions functions = {is_wanted, on_results, on_end};
+
 static void job_fill(struct test_job *job, struct fixture *fixture, int number)
 {
     uint32_t texts = (uint32_t)(number * 7 % TEXTS_MAX) + 1;
@@ -98,35 +127,10 @@ static void job_fill(struct test_job *job, struct fixture *fixture, int number)
     job->job = (struct batch_job){.ids = job->ids,
                                   .cu_seqlens = job->cu_seqlens,
                                   .texts = texts,
-                                  .is_isolated = number % 11 == 0};
-}
-
-static bool is_wanted(void *arg, const struct batch_job *job)
-{
-    (void)arg;
-    return !atomic_load(&((const struct test_job *)job)->is_unwanted);
-}
-
-static void on_results(void *arg, struct batch_job *batch_job, uint32_t first_text, uint32_t count,
-                       const float *vectors, const float *probabilities)
-{
-    (void)arg;
-    struct test_job *job = (struct test_job *)batch_job;
-    ASSERT(probabilities == NULL && first_text == job->results);
-    memcpy(job->vectors[first_text], vectors, count * sizeof job->vectors[0]);
-    job->results += count;
-}
-
-static void on_end(void *arg, struct batch_job *batch_job, int code, const struct error *err)
-{
-    struct fixture *fixture = arg;
-    struct test_job *job = (struct test_job *)batch_job;
-    ASSERT((err == NULL) == (code == 0 || code == ERR_CANCELED));
-    pthread_mutex_lock(&fixture->mutex);
-    job->code = code;
-    fixture->ended++;
-    pthread_cond_signal(&fixture->changed);
-    pthread_mutex_unlock(&fixture->mutex);
+                                  .encoder = encoders[number % 2],
+                                  .priority = 1 + number % 5,
+                                  .is_isolated = number % 11 == 0,
+                                  .functions = &functions};
 }
 
 static void on_turn(void *arg)
@@ -152,10 +156,9 @@ static struct fixture *fixture_create(uint64_t delay_ns)
         job_fill(&fixture->jobs[i], fixture, i);
     struct batch_queue_options options = {
         .tokens_max = 256, .jobs_max = JOBS, .delay_ns = delay_ns};
-    struct batcher_callbacks callbacks = {fixture, is_wanted, on_results,
-                                          on_end,  on_turn,   on_device_failed};
+    struct batcher_callbacks callbacks = {fixture, on_turn, on_device_failed};
     struct error err;
-    if (batcher_create(encoder, &options, &callbacks, &fixture->batcher, &err) != 0)
+    if (batcher_create(&options, &callbacks, &fixture->batcher, &err) != 0)
         fail_msg("%s", err.text);
     return fixture;
 }

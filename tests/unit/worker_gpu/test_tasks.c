@@ -45,7 +45,8 @@ static int teardown(void **state)
 static void embed_init(struct embed_task *task, const char *json)
 {
     struct error err = {0};
-    if (embed_task_init(task, json, strlen(json), model, &err) != 0)
+    if (embed_task_init(task, json, strlen(json), &err) != 0 ||
+        embed_task_tokenise(task, model, &err) != 0)
         fail_msg("%s", err.text);
 }
 
@@ -118,11 +119,14 @@ static void embed_refuses_wrong_input_by_reason(void **state)
         {"{\"texts\":[],\"format\":\"xml\"}", "\"format\" must be"},
         {"{\"texts\":[],\"format\":1}", "\"format\" must be"},
         {"[\"\xff\"]", "no JSON"},
+        {"{\"texts\":[],\"model\":1}", "must be a model's name"},
+        {"{\"texts\":[],\"model\":\"\"}", "must be a model's name"},
+        {"{\"texts\":[],\"model\":\"a\\u0000b\"}", "must be a model's name"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct embed_task task;
         struct error err = {0};
-        assert_int_equal(embed_task_init(&task, cases[i].json, strlen(cases[i].json), model, &err),
+        assert_int_equal(embed_task_init(&task, cases[i].json, strlen(cases[i].json), &err),
                          ERR_INVALID);
         assert_non_null(strstr(err.text, cases[i].wanted));
     }
@@ -139,8 +143,10 @@ static void embed_refuses_more_than_a_result_holds(void **state)
     for (size_t i = 0; i < LIMIT_PAYLOAD_SIZE / (8 * WIDTH); i++)
         buffer_append_text(&json, ",\"\"");
     buffer_append_text(&json, "]");
-    assert_int_equal(embed_task_init(&task, (char *)json.data, json.size, model, &err), ERR_LIMIT);
+    assert_int_equal(embed_task_init(&task, (char *)json.data, json.size, &err), 0);
+    assert_int_equal(embed_task_tokenise(&task, model, &err), ERR_LIMIT);
     assert_non_null(strstr(err.text, "\"binary\""));
+    embed_task_fini(&task);
     buffer_fini(&json);
 }
 
@@ -237,17 +243,16 @@ static void embed_checkpoints_are_bounded(void **state)
     (void)state;
     struct buffer json = {0}, details = {0};
     struct embed_task task;
-    struct error err;
     buffer_append_text(&json, "{\"format\":\"binary\",\"texts\":[\"\"");
     for (int i = 1; i < 6000; i++)
         buffer_append_text(&json, ",\"\"");
     buffer_append_text(&json, "]}");
-    assert_int_equal(embed_task_init(&task, (char *)json.data, json.size, model, &err), 0);
+    embed_init(&task, buffer_text(&json));
     add_vectors(&task, 6000);
     embed_task_details(&task, "m", &details);
     assert_true(details.size <= EMBED_DETAILS_MAX + 200);
     embed_task_fini(&task);
-    assert_int_equal(embed_task_init(&task, (char *)json.data, json.size, model, &err), 0);
+    embed_init(&task, buffer_text(&json));
     uint32_t done = embed_task_resume(&task, (char *)details.data, details.size, "m");
     assert_int_equal(done, EMBED_DETAILS_MAX / 4 * 3 / (WIDTH * sizeof(float)));
     assert_vectors(task.vectors, done);
@@ -265,7 +270,9 @@ static void infer_reads_both_forms_and_answers(void **state)
         struct infer_task task;
         struct error err;
         struct buffer out = {0};
-        assert_int_equal(infer_task_init(&task, forms[i], strlen(forms[i]), model, &err), 0);
+        assert_int_equal(infer_task_init(&task, forms[i], strlen(forms[i]), &err), 0);
+        assert_null(task.model);
+        assert_int_equal(infer_task_tokenise(&task, model, &err), 0);
         assert_true(task.cu_seqlens[1] > 2);
         assert_int_equal(infer_task_result(&task, "positive", 0.75f, &out, &err), 0);
         assert_string_equal(
@@ -276,19 +283,42 @@ static void infer_reads_both_forms_and_answers(void **state)
     }
 }
 
+static void both_read_the_models_name(void **state)
+{
+    (void)state;
+    struct infer_task infer;
+    struct embed_task embed;
+    static const char infer_json[] = "{\"text\":\"a\",\"model\":\"mood@3\"}";
+    static const char embed_json[] = "{\"texts\":[],\"model\":\"mood\"}";
+    assert_int_equal(infer_task_init(&infer, infer_json, strlen(infer_json), NULL), 0);
+    assert_string_equal(infer.model, "mood@3");
+    infer_task_fini(&infer);
+    assert_int_equal(embed_task_init(&embed, embed_json, strlen(embed_json), NULL), 0);
+    assert_string_equal(embed.model, "mood");
+    embed_task_fini(&embed);
+    struct buffer json = {0};
+    buffer_append_text(&json, "{\"text\":\"a\",\"model\":\"");
+    for (int i = 0; i < 200; i++)
+        buffer_append_byte(&json, 'm');
+    buffer_append_text(&json, "\"}");
+    assert_int_equal(infer_task_init(&infer, buffer_text(&json), json.size, NULL), ERR_INVALID);
+    buffer_fini(&json);
+}
+
 static void infer_refuses_wrong_input(void **state)
 {
     (void)state;
-    static const char *const bad[] = {"", "{", "7", "[\"a\"]", "{}", "{\"text\":7}", "null"};
+    static const char *const bad[] = {
+        "", "{", "7", "[\"a\"]", "{}", "{\"text\":7}", "null", "{\"text\":\"a\",\"model\":[]}"};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         struct infer_task task;
         struct error err;
-        assert_int_equal(infer_task_init(&task, bad[i], strlen(bad[i]), model, &err), ERR_INVALID);
+        assert_int_equal(infer_task_init(&task, bad[i], strlen(bad[i]), &err), ERR_INVALID);
     }
     struct infer_task task;
     struct error err;
     struct buffer out = {0};
-    assert_int_equal(infer_task_init(&task, "\"a\"", 3, model, &err), 0);
+    assert_int_equal(infer_task_init(&task, "\"a\"", 3, &err), 0);
     assert_int_equal(infer_task_result(&task, "x", 0.0f / 0.0f, &out, &err), ERR_INTERNAL);
     infer_task_fini(&task);
 }
@@ -305,6 +335,7 @@ int main(void)
         cmocka_unit_test(embed_ignores_what_is_no_checkpoint_of_it),
         cmocka_unit_test(embed_checkpoints_are_bounded),
         cmocka_unit_test(infer_reads_both_forms_and_answers),
+        cmocka_unit_test(both_read_the_models_name),
         cmocka_unit_test(infer_refuses_wrong_input),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
