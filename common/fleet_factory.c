@@ -172,6 +172,10 @@ static int finish_workflow(struct reader *reader, struct fleet_workflow *workflo
     if (retry->maximum_interval_ms != 0 && retry->maximum_interval_ms < retry->initial_interval_ms)
         return yaml_fail(key_node(entry, "retry"), reader->err,
                          "maximum_interval_ms is below initial_interval_ms");
+    if (workflow->id_reuse_policy == FLEET_REUSE_USE_COMPLETED &&
+        workflow->id_conflict_policy != FLEET_CONFLICT_USE_EXISTING)
+        return yaml_fail(key_node(entry, "id_reuse_policy"), reader->err,
+                         "use_completed goes with the id_conflict_policy use_existing only");
     int code = 0;
     workflow->input_schema = NULL;
     if (workflow->input != NULL)

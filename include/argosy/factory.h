@@ -60,8 +60,9 @@ ARGOSY_API int argosy_factory_prepare(struct argosy_factory *factory, const char
                                       struct argosy_start_options *ret_options,
                                       struct argosy_error *err);
 
-/* The entry called name as JSON text in arena, every value filled in: {"name", "description",
- * "type", "taskQueue", "id", "input": the schema, ...}. ARGOSY_ERR_NOT_FOUND as above. */
+/* The entry called name as JSON text in arena, with the keys of the config and every value filled
+ * in: {"name", "type", "task_queue", "id", "input": the schema, ...}. ARGOSY_ERR_NOT_FOUND as
+ * above. */
 ARGOSY_API int argosy_factory_show(struct argosy_factory *factory, const char *name,
                                    struct argosy_arena *arena, const char **ret_json,
                                    struct argosy_error *err);

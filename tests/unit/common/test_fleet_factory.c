@@ -165,6 +165,9 @@ static const struct {
     {HELLO "  priority: 6\n", "f.yaml:4: factory[0].priority: 6 is out of range (1 to 5)"},
     {HELLO "  retry: {maximum_interval_ms: 10}\n",
      "f.yaml:4: factory[0].retry: maximum_interval_ms is below initial_interval_ms"},
+    {HELLO "  id_reuse_policy: use_completed\n  id_conflict_policy: fail\n",
+     "f.yaml:4: factory[0].id_reuse_policy: use_completed goes with the id_conflict_policy "
+     "use_existing only"},
     /* templates */
     {HELLO "  id: 'a{b'\n", "f.yaml:4: factory[0].id: \"a{b\" has a brace without its other half"},
     {HELLO "  id: 'a}'\n", "f.yaml:4: factory[0].id: \"a}\" has a brace without its other half"},
