@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * sha256: SHA-256 of what a descriptor or memory holds. Stands alone, because OpenSSL's headers have a type
- * ERR_STATE and common/error.h an error of that name. Threading: any thread; no state.
+ * sha256: SHA-256 of what a descriptor or memory holds. Stands alone, because OpenSSL's headers
+ * have a type ERR_STATE and common/error.h an error of that name. Threading: any thread; no state.
  */
 #ifndef ARGOSY_MODELS_SHA256_H
 #define ARGOSY_MODELS_SHA256_H
