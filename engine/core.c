@@ -51,6 +51,7 @@ void core_run_add(struct core *core, struct run *run)
         HASH_DELETE(hh_workflow, core->workflows, older);
     HASH_ADD_KEYPTR(hh_workflow, core->workflows, run->workflow_id, length, run);
     HASH_ADD_KEYPTR(hh, core->runs, run->run_id, strlen(run->run_id), run);
+    core->open_run_count++;
 }
 
 static void run_remove(struct core *core, struct run *run)
@@ -185,6 +186,7 @@ void run_closed(struct core *core, struct run *run)
 {
     ASSERT(!run_is_open(run));
     run->was_closed = true;
+    core->open_run_count--;
     DL_APPEND2(core->closed_runs, run, closed_prev, closed_next);
     start_remember(core, run);
     history_notify(core, run);

@@ -99,6 +99,11 @@ struct core {
     int64_t next_minor; /* order of deadlines that belong to no run */
     struct recent_start *recent_starts;
     int64_t recovered_us; /* 0: nothing was recovered */
+    /* figures */
+    int64_t open_run_count;
+    struct {
+        uint64_t added_total, dispatched_total;
+    } sticky_retired; /* of sticky queues that were dropped */
     /* work of the current call */
     struct run *dirty_runs; /* with unwritten records */
     struct queue *dirty_queues;

@@ -43,7 +43,8 @@
     X(CANCEL, cancel)                                                                              \
     X(RELEASE_TASK, release_task)                                                                  \
     X(WORKER_LOST, worker_lost)                                                                    \
-    X(SET_QUEUE_LIMIT, set_queue_limit)
+    X(SET_QUEUE_LIMIT, set_queue_limit)                                                            \
+    X(GET_ENGINE_STATS, get_engine_stats)
 
 typedef enum core_result handler(struct core *core, const struct core_request *request,
                                  struct core_need *need);

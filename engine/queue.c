@@ -3,7 +3,8 @@
  * queue: the core's task queues by kind and name; the matching itself is queues/task_queue.h.
  *
  * Whatever may make a match possible marks the queue dirty; queues_match, at the end of every call,
- * hands out what can go. A queue nobody uses is dropped.
+ * hands out what can go. A sticky queue nobody uses
+ * is dropped, another one when there are many.
  */
 #include <string.h>
 
@@ -17,6 +18,10 @@
 /* A sticky queue without a poll is given this long for the next poll of its worker: one-shot polls
  * leave gaps between them. */
 #define ALIVE_US (10 * US_PER_S)
+
+/* So many queues keep their counters when nobody uses them: one that is dropped begins again at 0,
+ * which a monitor takes for a restart. Some 2 KiB each. */
+#define QUEUES_KEPT 1024
 
 struct queue *queue_find(const struct core *core, enum queue_kind kind, const char *name)
 {
@@ -119,6 +124,26 @@ static void hand_out(struct core *core, struct queue *queue, const struct task_q
         pending_destroy(core, poll);
 }
 
+static bool is_kept(const struct core *core, const struct queue *queue)
+{
+    if (queue->kind == QUEUE_STICKY)
+        return queue->polled_us + ALIVE_US > core->now_us;
+    return HASH_COUNT(core->queues) <= QUEUES_KEPT;
+}
+
+static void drop(struct core *core, struct queue *queue)
+{
+    if (queue->kind == QUEUE_STICKY) {
+        struct task_queue_stats stats;
+        task_queue_stats_get(queue->tasks, core->now_us, &stats);
+        core->sticky_retired.added_total += stats.offered_total;
+        core->sticky_retired.dispatched_total += stats.matched_total;
+    }
+    HASH_DEL(core->queues, queue);
+    task_queue_destroy(queue->tasks);
+    free(queue);
+}
+
 void queues_match(struct core *core)
 {
     while (core->dirty_queues != NULL) {
@@ -128,12 +153,8 @@ void queues_match(struct core *core)
             hand_out(core, queue, &match);
         LL_DELETE2(core->dirty_queues, queue, dirty_next);
         queue->is_dirty = false;
-        bool is_kept = queue->kind == QUEUE_STICKY && queue->polled_us + ALIVE_US > core->now_us;
-        if (task_queue_is_idle(queue->tasks) && !is_kept) {
-            HASH_DEL(core->queues, queue);
-            task_queue_destroy(queue->tasks);
-            free(queue);
-        }
+        if (task_queue_is_idle(queue->tasks) && !is_kept(core, queue))
+            drop(core, queue);
     }
 }
 

@@ -22,6 +22,7 @@
 #include "engine/server_clock.h"
 #include "engine/server_commit.h"
 #include "engine/server_lookup.h"
+#include "engine/server_stats.h"
 #include "engine/server_turn.h"
 #include "engine/server_visibility.h"
 #include "engine/store.h"
@@ -58,6 +59,7 @@ struct server {
     struct server_turn *filling;
     struct server_turn *committing; /* NULL: the commit thread is idle */
     uint64_t last_sequence;
+    struct server_stats stats;
     size_t answer_count;    /* workflow tasks answered in the filled turn */
     uint64_t hold_until_ns; /* the filled turn is held until then; 0: not held yet */
     struct arena request_arena, lookup_arena;
@@ -117,6 +119,7 @@ static void submit(struct server *server)
             release_filling(server);
         return;
     }
+    server_stats_commit_began(&server->stats, clock_monotonic_ns());
     server_commit_submit(server->commit, turn->outbox.writes, turn->outbox.write_count);
     server->committing = turn;
     begin_filling(server, other_turn(server));
@@ -131,6 +134,7 @@ static int collect_commit(struct server *server, bool wait, struct error *err)
     int done = server_commit_done(server->commit, wait, err);
     if (done <= 0)
         return done;
+    server_stats_commit_done(&server->stats, clock_monotonic_ns());
     server_turn_send_all(server->committing, server->endpoint);
     core_durable(server->core, server->committing->outbox.sequence);
     server->committing = NULL;
@@ -173,6 +177,23 @@ static void complete_hello(struct server *server)
     }
 }
 
+static void complete_stats(struct server *server)
+{
+    struct outbox *outbox = &server->filling->outbox;
+    for (size_t i = 0; i < outbox->reply_count; i++) {
+        struct outbox_reply *reply = &outbox->replies[i];
+        if (reply->body->descriptor != &api__get_engine_stats_response__descriptor)
+            continue;
+        Api__GetEngineStatsResponse *stats =
+            arena_memdup(&outbox->arena, reply->body, sizeof *stats);
+        ASSERT(stats != NULL);
+        stats->engine_instance_id = server->instance_id;
+        int code = server_stats_fill(&server->stats, stats, &outbox->arena, NULL);
+        ASSERT(code == 0); /* an outbox's arena has no limit */
+        reply->body = &stats->base;
+    }
+}
+
 /* Runs one request through the core, with what it needs from the store. */
 static int handle_in_core(struct server *server, struct core_request *request, struct error *err)
 {
@@ -192,6 +213,8 @@ static int handle_in_core(struct server *server, struct core_request *request, s
     }
     if (request->method == METHOD_HELLO)
         complete_hello(server);
+    else if (request->method == METHOD_GET_ENGINE_STATS)
+        complete_stats(server);
     else if (request->method == METHOD_RESPOND_WORKFLOW_TASK_COMPLETED)
         server->answer_count++;
     server_turn_collect(server->filling, server->endpoint);
@@ -228,6 +251,7 @@ static int handle_request(struct server *server, const struct endpoint_event *ev
     arena_reset(&server->request_arena);
     int code = codec_decode(event->method->request, event->body, event->body_size,
                             &server->request_arena, &body, &reason);
+    server_stats_request(&server->stats, event->method->method);
     if (code == 0) {
         struct core_request request = {.session = event->session,
                                        .correlation = event->correlation_id,

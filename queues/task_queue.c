@@ -609,6 +609,11 @@ void task_queue_stats_get(const struct task_queue *queue, int64_t now_us,
         ret_stats->backlog_by_priority[i] = queue->waiting_count[i];
         ret_stats->backlog += queue->waiting_count[i];
     }
+    const struct poll *poll;
+    DL_FOREACH (queue->polls, poll) {
+        ret_stats->slots += (uint64_t)poll->slots;
+        ret_stats->slots_used += poll->slots > 0 ? poll->session->held_count : 0;
+    }
 }
 
 void task_queue_each_poll(const struct task_queue *queue,

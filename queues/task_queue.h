@@ -111,6 +111,8 @@ struct task_queue_stats {
     double offer_rate; /* per second, over TASK_QUEUE_RATE_WINDOW_S */
     double match_rate;
     size_t polls;
+    uint64_t slots;      /* of the standing polls */
+    uint64_t slots_used; /* of them, by tasks that their sessions hold */
     int64_t limit;
 };
 

@@ -128,10 +128,11 @@ static void page_scale(struct link_http *http, struct MHD_Connection *connection
     } else if (engine == NULL) {
         /* No number is better than a wrong one: autoscalers know what to do without. */
         refuse(answer, MHD_HTTP_SERVICE_UNAVAILABLE, "the engine does not answer");
-    } else {
+    } else if (scale_print(engine, queue, kind, &answer->body)) {
         answer->content_type = "application/json";
         answer->status = MHD_HTTP_OK;
-        scale_print(engine, queue, kind, &answer->body);
+    } else {
+        refuse(answer, MHD_HTTP_SERVICE_UNAVAILABLE, "the engine has too many queues to tell");
     }
 }
 

@@ -26,14 +26,19 @@ static bool is_wanted(const Api__QueueStats *queue, const char *name, const char
     return kind == NULL || strcmp(queue->kind, kind) == 0;
 }
 
-void scale_print(const Api__GetEngineStatsResponse *engine, const char *queue, const char *kind,
+bool scale_print(const Api__GetEngineStatsResponse *engine, const char *queue, const char *kind,
                  struct buffer *out)
 {
     Api__QueueStats sum = API__QUEUE_STATS__INIT;
+    bool is_known = engine->queues_left_out == 0;
     for (size_t i = 0; i < engine->n_queues; i++) {
-        if (is_wanted(engine->queues[i], queue, kind))
-            add(&sum, engine->queues[i]);
+        if (!is_wanted(engine->queues[i], queue, kind))
+            continue;
+        add(&sum, engine->queues[i]);
+        is_known = true;
     }
+    if (!is_known)
+        return false;
     json_t *object = json_pack(
         "{s:s, s:I, s:I, s:I, s:f, s:I, s:I, s:I, s:I}", "queue", queue, "desired_work",
         (json_int_t)(sum.backlog + sum.in_flight), "backlog", (json_int_t)sum.backlog, "in_flight",
@@ -47,4 +52,5 @@ void scale_print(const Api__GetEngineStatsResponse *engine, const char *queue, c
         out->failed = true;
     free(text);
     json_decref(object);
+    return true;
 }

@@ -90,7 +90,7 @@ static void make_field_plausible(ProtobufCMessage *message, const ProtobufCField
         *(const char **)place = "q"; /* queues and types */
     } else if (strcmp(field->name, "registered_types") == 0) {
         *(size_t *)((char *)message + field->quantifier_offset) = 0;
-    } else if (strcmp(field->name, "kind") == 0) {
+    } else if (strcmp(field->name, "kind") == 0 && field->type == PROTOBUF_C_TYPE_ENUM) {
         *(int *)place =
             random_below(&chance, 4) == 0 ? TASK_QUEUE_KIND_STICKY : TASK_QUEUE_KIND_NORMAL;
         set_has(message, field);
