@@ -25,6 +25,19 @@ function(argosy_script_test name)
   argosy_test_properties(${name} "${arg_TIMEOUT}" "${arg_LABELS}" "${arg_SERIAL}")
 endfunction()
 
+# argosy_python_test(name SCRIPT file [TIMEOUT s] [LABELS ...]): a Python script run by CTest with the
+# folder of the programs.
+function(argosy_python_test name)
+  cmake_parse_arguments(arg "" "TIMEOUT;SCRIPT" "LABELS" ${ARGN})
+  if(NOT arg_TIMEOUT)
+    set(arg_TIMEOUT 120)
+  endif()
+  find_program(PYTHON_PROGRAM python3 REQUIRED)
+  add_test(NAME ${name} COMMAND ${PYTHON_PROGRAM} "${CMAKE_CURRENT_SOURCE_DIR}/${arg_SCRIPT}"
+    "${CMAKE_BINARY_DIR}/bin")
+  argosy_test_properties(${name} "${arg_TIMEOUT}" "${arg_LABELS}" "")
+endfunction()
+
 function(argosy_test_properties name timeout labels serial)
   set_tests_properties(${name} PROPERTIES
     TIMEOUT ${timeout} SKIP_RETURN_CODE 77 LABELS "${labels}"
