@@ -193,6 +193,12 @@ class Pod:
         assert status == 0, f"{self.name} ended with {status}"
         print(f"ok {self.name}: drained in {time.monotonic() - started:.1f} s of {grace_s}")
 
+    def kill(self):
+        for process in (self.unshare, self.holder):
+            if process is not None:
+                process.kill()
+                process.wait()
+
     def log(self):
         return self.log_path.read_text(errors="replace")
 
@@ -256,8 +262,8 @@ def main():
             raise
         finally:
             for pod in pods.values():
-                pod.holder.kill()
-            run("umount", "--recursive", work)
+                pod.kill()
+            run("umount", "--lazy", work)
     print("pods: all checks passed")
 
 
