@@ -37,7 +37,7 @@ static const struct command command_model = {
 
 static const struct command command_key = {
     .name = "key",
-    .summary = "keys for an engine that is reached over tcp",
+    .summary = "keys: of tcp connections, and to encrypt payloads",
     .arguments = "",
     .example = "argosy key create engine.key",
 };

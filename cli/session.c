@@ -2,6 +2,7 @@
 /* session: see session.h. */
 #include "cli/session.h"
 
+#include <argosy/codec.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -46,16 +47,17 @@ static int config_find(const struct parsed *parsed, struct fleet_config **ret_co
     return fleet_config_load(path, ret_config, err);
 }
 
-static int session_connect(const struct argosy_connection_options *options,
-                           struct session *ret_session, struct error *err)
+/* Fills the rest of a session that has its codecs. */
+static int session_connect(struct argosy_connection_options *options, struct session *session,
+                           struct error *err)
 {
     struct argosy_error why = {0};
-    struct session session = {.arena = argosy_arena_create()};
-    if (session.arena == NULL)
+    session->arena = argosy_arena_create();
+    if (session->arena == NULL)
         return error_set(err, ERR_MEMORY, "out of memory");
-    int code = argosy_client_connect(options, &session.client, &why);
+    options->codecs = session->codecs;
+    int code = argosy_client_connect(options, &session->client, &why);
     if (code != 0) {
-        argosy_arena_destroy(session.arena);
         if (code == ERR_UNAVAILABLE)
             return error_set(err, code,
                              "%s (is the fleet running? start it with \"argosy dev\", or name it "
@@ -63,8 +65,15 @@ static int session_connect(const struct argosy_connection_options *options,
                              why.text);
         return session_error(&why, err);
     }
-    *ret_session = session;
     return 0;
+}
+
+static int codecs_load(const struct fleet_config *config, struct session *session,
+                       struct error *err)
+{
+    struct argosy_error why = {0};
+    int code = argosy_codecs_load(config->source, &session->codecs, &why);
+    return code == 0 ? 0 : session_error(&why, err);
 }
 
 int session_open(const struct invocation *invocation, struct session *ret_session,
@@ -76,9 +85,13 @@ int session_open(const struct invocation *invocation, struct session *ret_sessio
         .data_dir = parsed_text(parsed, "data-dir"),
         .name_space = parsed_text(parsed, "namespace"),
     };
+    struct session session = {0};
     struct fleet_config *config = NULL;
-    int code = options.endpoint == NULL ? config_find(parsed, &config, err) : 0;
-    if (code == 0 && config != NULL) {
+    bool has_file = parsed_has(parsed, "config");
+    int code = options.endpoint == NULL || has_file ? config_find(parsed, &config, err) : 0;
+    if (code == 0 && config != NULL)
+        code = codecs_load(config, &session, err);
+    if (code == 0 && config != NULL && options.endpoint == NULL) {
         struct fleet_endpoint endpoint;
         code = fleet_config_endpoint(config, &endpoint, err);
         if (code == 0) {
@@ -94,8 +107,12 @@ int session_open(const struct invocation *invocation, struct session *ret_sessio
         options.endpoint = address;
     }
     if (code == 0)
-        code = session_connect(&options, ret_session, err);
+        code = session_connect(&options, &session, err);
     fleet_config_destroy(config);
+    if (code == 0)
+        *ret_session = session;
+    else
+        session_close(&session);
     return code;
 }
 
@@ -103,5 +120,6 @@ void session_close(struct session *session)
 {
     argosy_client_close(session->client);
     argosy_arena_destroy(session->arena);
+    argosy_codecs_destroy(session->codecs);
     *session = (struct session){0};
 }

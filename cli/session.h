@@ -23,7 +23,8 @@ extern const struct option session_options[];
 
 struct session {
     struct argosy_client *client;
-    struct argosy_arena *arena; /* what calls hand out, until session_close */
+    struct argosy_codecs *codecs; /* the config's; NULL without a config */
+    struct argosy_arena *arena;   /* what calls hand out, until session_close */
 };
 
 /* Connects. ERR_UNAVAILABLE with what to try when no engine answers; ERR_CONFIG. */

@@ -298,6 +298,19 @@ static int finish_factory(struct loader *loader)
                               &loader->config->factory_count, loader->err);
 }
 
+static int check_codecs(struct loader *loader)
+{
+    const struct fleet_config *config = loader->config;
+    const struct yaml_node *codecs = yaml_get(loader->root, "codecs");
+    const struct yaml_node *node = codecs == NULL ? NULL : codecs->first;
+    for (size_t i = 0; i < config->codec_count; i++, node = node->next) {
+        if (strcmp(config->codecs[i].name, FLEET_CODEC_AES_GCM) == 0 &&
+            config->codecs[i].key_file_count == 0)
+            return yaml_fail(node, loader->err, "%s needs key_files", FLEET_CODEC_AES_GCM);
+    }
+    return 0;
+}
+
 static int finish(struct loader *loader)
 {
     int code = default_node(loader);
@@ -311,6 +324,8 @@ static int finish(struct loader *loader)
         code = default_http(loader);
     if (code == 0)
         code = default_groups(loader);
+    if (code == 0)
+        code = check_codecs(loader);
     const struct fleet_config *config = loader->config;
     for (size_t i = 0; i < config->group_count && code == 0; i++)
         code = check_group(loader, &config->groups[i], group_node(loader, i));

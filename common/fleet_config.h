@@ -28,6 +28,8 @@
 #define FLEET_QUEUE_GPU     "gpu-queue"
 #define FLEET_QUEUE_STORAGE "storage-queue"
 #define FLEET_MODEL_DEFAULT "all-MiniLM-L6-v2"
+#define FLEET_CODEC_ZSTD    "zstd"
+#define FLEET_CODEC_AES_GCM "aes-gcm"
 #define FLEET_EFFECTIVE     "fleet.effective.yaml"
 
 enum fleet_store { FLEET_STORE_SQLITE, FLEET_STORE_MEMORY };
@@ -128,6 +130,15 @@ struct fleet_group {
     double temperature; /* of the softmax over the labels' cosines; default 0.05 */
 };
 
+/* What payloads go through in workers and in the command line: in this order on their way out. */
+struct fleet_codec {
+    const char *name;             /* "zstd" or "aes-gcm" */
+    const char *const *key_files; /* aes-gcm: at least one, absolute; the first one encrypts */
+    size_t key_file_count;
+    int level;    /* zstd: 1 to 19; default 3 */
+    int min_size; /* zstd: smaller payloads are left alone, bytes; default 256 */
+};
+
 struct fleet_config {
     const char *source;   /* file it was read from, or "defaults" */
     const char *node;     /* default: host name */
@@ -140,6 +151,8 @@ struct fleet_config {
     struct fleet_http http;
     struct fleet_queue *queues; /* bounds by queue; queues without one are not listed */
     size_t queue_count;
+    struct fleet_codec *codecs; /* in order; none by default */
+    size_t codec_count;
     struct fleet_group *groups;
     size_t group_count;
     struct fleet_workflow *factory; /* the built-in entries and the file's */

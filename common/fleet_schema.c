@@ -86,6 +86,26 @@ static const char *check_vectors(const char *text)
     return is_known ? NULL : "is neither sqlite nor a postgres:// address";
 }
 
+static const char *check_codec_name(const char *text)
+{
+    bool is_known = strcmp(text, FLEET_CODEC_ZSTD) == 0 || strcmp(text, FLEET_CODEC_AES_GCM) == 0;
+    return is_known ? NULL : "is no codec (" FLEET_CODEC_ZSTD ", " FLEET_CODEC_AES_GCM ")";
+}
+
+static const char *excuse_zstd(const void *object)
+{
+    const struct fleet_codec *codec = object;
+    bool is_zstd = strcmp(codec->name, FLEET_CODEC_ZSTD) == 0;
+    return is_zstd ? "only codec " FLEET_CODEC_AES_GCM " has this key" : NULL;
+}
+
+static const char *excuse_aes_gcm(const void *object)
+{
+    const struct fleet_codec *codec = object;
+    bool is_aes_gcm = strcmp(codec->name, FLEET_CODEC_AES_GCM) == 0;
+    return is_aes_gcm ? "only codec " FLEET_CODEC_ZSTD " has this key" : NULL;
+}
+
 static const char *excuse_gpu_group(const void *object)
 {
     const struct fleet_group *group = object;
@@ -149,6 +169,24 @@ static const struct yaml_field queue_fields[] = {
 };
 static const struct yaml_schema queue_schema = {queue_fields, COUNT(queue_fields),
                                                 sizeof(struct fleet_queue), NULL};
+
+static const struct yaml_field codec_fields[] = {
+    {"name", YAML_TYPE_TEXT, AT(fleet_codec, name), .is_required = true, .check = check_codec_name},
+    {"key_files", YAML_TYPE_PATHS, AT(fleet_codec, key_files),
+     COUNT_AT(fleet_codec, key_file_count), .excuse = excuse_zstd},
+    {"level", YAML_TYPE_INT, AT(fleet_codec, level), .min = 1, .max = 19, .excuse = excuse_aes_gcm},
+    {"min_size", YAML_TYPE_INT, AT(fleet_codec, min_size), .min = 1, .max = 1048576,
+     .excuse = excuse_aes_gcm},
+};
+
+static void init_codec(void *object, const struct yaml_node *node)
+{
+    (void)node;
+    *(struct fleet_codec *)object = (struct fleet_codec){.name = "", .level = 3, .min_size = 256};
+}
+
+static const struct yaml_schema codec_schema = {codec_fields, COUNT(codec_fields),
+                                                sizeof(struct fleet_codec), init_codec};
 
 static const struct yaml_field group_queue_fields[] = {
     {"name", YAML_TYPE_TEXT, AT(fleet_group_queue, name), .is_required = true,
@@ -219,6 +257,8 @@ static const struct yaml_field fleet_fields[] = {
     {"http", YAML_TYPE_MAP, AT(fleet_config, http), .schema = &http_schema},
     {"queues", YAML_TYPE_LIST, AT(fleet_config, queues), COUNT_AT(fleet_config, queue_count),
      .max = 1024, .schema = &queue_schema},
+    {"codecs", YAML_TYPE_LIST, AT(fleet_config, codecs), COUNT_AT(fleet_config, codec_count),
+     .max = 8, .schema = &codec_schema},
     {"groups", YAML_TYPE_LIST, AT(fleet_config, groups), COUNT_AT(fleet_config, group_count),
      .max = 64, .schema = &group_schema},
     {"factory", YAML_TYPE_LIST, AT(fleet_config, factory), COUNT_AT(fleet_config, factory_count),

@@ -194,6 +194,8 @@ static int decode(struct argosy_activity *activity, const struct argosy_registry
                             arena, &message, err);
     if (code < 0)
         return code;
+    /* A task that cannot be read is held all the same: its attempt must be failed. */
+    payload_codec_decode(activity->host->codecs, message, arena, &activity->problem);
     const Api__PollActivityTaskQueueResponse *task =
         (const Api__PollActivityTaskQueueResponse *)message;
     if (task->task_token.len == 0 || task->activity_type == NULL ||
@@ -236,8 +238,7 @@ int activity_create(struct activity_host *host, const struct argosy_registry *re
 
 /* ---- outcome ---- */
 
-static void report_problem(struct argosy_activity *activity, const char *what,
-                           const struct error *reason)
+void activity_report(struct argosy_activity *activity, const char *what, const struct error *reason)
 {
     struct error line;
     error_set(&line, reason->code, "%s of activity %s of workflow %s: %s", what,
@@ -257,7 +258,7 @@ static void on_receipt(void *context, const struct connection_reply *reply)
     /* Not found: it was canceled, timed out or given to another worker meanwhile. */
     int code = connection_reply_decode(reply, &arena, &response, &reason);
     if (code < 0 && code != ERR_NOT_FOUND)
-        report_problem(activity, "lost the outcome", &reason);
+        activity_report(activity, "lost the outcome", &reason);
     arena_fini(&arena);
     pthread_mutex_lock(&host->mutex);
     if (activity->machine.state == ACTIVITY_FINISHING)
@@ -298,33 +299,64 @@ static void finish(struct argosy_activity *activity, enum method method,
     }
     pthread_mutex_unlock(&host->mutex);
     if (reason.code < 0)
-        report_problem(activity, "cannot send the outcome", &reason);
+        activity_report(activity, "cannot send the outcome", &reason);
     activity_unref(activity);
 }
 
-static void finish_failed(struct argosy_activity *activity, const Api__Failure *failure)
+static Api__Payloads *newest_details(struct argosy_activity *activity)
+{
+    struct argosy_payload details = {0};
+    pthread_mutex_lock(&activity->host->mutex);
+    if (activity->details.encoding != NULL)
+        payload_copy(&activity->details, &activity->arena.arena, &details);
+    pthread_mutex_unlock(&activity->host->mutex);
+    return details.encoding == NULL ? NULL : payload_message(&details, &activity->arena.arena);
+}
+
+static Api__RespondActivityTaskFailedRequest failed_request(const struct argosy_activity *activity,
+                                                            const struct argosy_error *err,
+                                                            struct arena *arena)
 {
     Api__RespondActivityTaskFailedRequest request = API__RESPOND_ACTIVITY_TASK_FAILED_REQUEST__INIT;
     request.has_task_token = 1;
     request.task_token = activity->token;
-    request.failure = (Api__Failure *)failure;
+    request.failure = failure_of_error(err, arena);
     request.identity = activity->host->identity;
     request.namespace_ = activity->host->name_space;
-    pthread_mutex_lock(&activity->host->mutex);
-    struct argosy_payload details = {0};
-    if (activity->details.encoding != NULL)
-        payload_copy(&activity->details, &activity->arena.arena, &details);
-    pthread_mutex_unlock(&activity->host->mutex);
-    if (details.encoding != NULL)
-        request.last_heartbeat_details = payload_message(&details, &activity->arena.arena);
+    return request;
+}
+
+/* A codec failed. What it says of that is not encoded: whoever has the right key must read it. */
+static void fail_codec(struct argosy_activity *activity, const struct error *problem)
+{
+    struct argosy_error err = {0};
+    argosy_failure_raise(
+        &activity->arena,
+        &(struct argosy_failure_options){.type = PAYLOAD_CODEC_FAILURE, .message = problem->text},
+        &err);
+    Api__RespondActivityTaskFailedRequest request =
+        failed_request(activity, &err, &activity->arena.arena);
     finish(activity, METHOD_RESPOND_ACTIVITY_TASK_FAILED, &request.base);
+}
+
+void activity_refuse(struct argosy_activity *activity)
+{
+    fail_codec(activity, &activity->problem);
 }
 
 void argosy_activity_fail(struct argosy_activity *activity, const struct argosy_error *err)
 {
     static const struct argosy_error unexplained = {.code = ERR_FAILED, .text = "failed"};
     const struct argosy_error *reason = err == NULL || err->code >= 0 ? &unexplained : err;
-    finish_failed(activity, failure_of_error(reason, &activity->arena.arena));
+    struct arena *arena = &activity->arena.arena;
+    Api__RespondActivityTaskFailedRequest request = failed_request(activity, reason, arena);
+    request.last_heartbeat_details = newest_details(activity);
+    struct error problem;
+    const ProtobufCMessage *message;
+    if (payload_codec_encode(activity->host->codecs, &request.base, arena, &message, &problem) < 0)
+        fail_codec(activity, &problem);
+    else
+        finish(activity, METHOD_RESPOND_ACTIVITY_TASK_FAILED, message);
 }
 
 static void fail_over_limit(struct argosy_activity *activity, size_t size)
@@ -355,7 +387,13 @@ void argosy_activity_complete(struct argosy_activity *activity, const struct arg
     request.result = payload_message(result, &activity->arena.arena);
     request.identity = activity->host->identity;
     request.namespace_ = activity->host->name_space;
-    finish(activity, METHOD_RESPOND_ACTIVITY_TASK_COMPLETED, &request.base);
+    struct error problem;
+    const ProtobufCMessage *message;
+    if (payload_codec_encode(activity->host->codecs, &request.base, &activity->arena.arena,
+                             &message, &problem) < 0)
+        fail_codec(activity, &problem);
+    else
+        finish(activity, METHOD_RESPOND_ACTIVITY_TASK_COMPLETED, message);
 }
 
 void argosy_activity_cancel(struct argosy_activity *activity)

@@ -29,6 +29,7 @@
 #include "api/messages.h"
 #include "queues/connection.h"
 #include "sdk/arena.h"
+#include "sdk/payload_codec.h"
 #include "sdk/registry.h"
 #include "sdk/state_machine.h"
 
@@ -42,6 +43,7 @@ struct activity_host {
     struct connection *connection;
     const char *name_space;
     const char *identity;
+    const struct argosy_codecs *codecs;              /* may be NULL */
     void (*on_wake)(void *context);                  /* the loop has something to do */
     void (*on_log)(void *context, const char *text); /* any thread */
     void *context;
@@ -62,6 +64,7 @@ struct argosy_activity {
     struct argosy_payload first_input;
     struct argosy_payload last_heartbeat;
     uint64_t heartbeat_interval_ns;
+    struct error problem; /* code < 0: its payloads cannot be decoded */
 
     /* state, under the host's mutex */
     struct state_machine machine;
@@ -92,6 +95,9 @@ void activity_host_unref(struct activity_host *host);
 int activity_create(struct activity_host *host, const struct argosy_registry *registry,
                     const uint8_t *body, size_t body_size, const char *task_queue,
                     struct argosy_activity **ret_activity, struct error *err);
+
+/* Fails the attempt of a task whose payloads cannot be decoded (problem). Takes the handle. */
+void activity_refuse(struct argosy_activity *activity);
 
 /* Runs a synchronous task's function on the calling thread and reports what it returned. */
 void activity_run(struct argosy_activity *activity);
@@ -126,6 +132,10 @@ void activity_unref(struct argosy_activity *activity);
 
 /* Takes the task off the held list with its reference. The host's mutex is held. */
 void activity_drop(struct argosy_activity *activity);
+
+/* Says to the host's log what went wrong with the task. */
+void activity_report(struct argosy_activity *activity, const char *what,
+                     const struct error *reason);
 
 /* Sends the newest details now. The host's mutex is held. */
 void activity_send_heartbeat(struct argosy_activity *activity, uint64_t now_ns);

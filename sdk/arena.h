@@ -11,4 +11,11 @@ struct argosy_arena {
     struct arena arena;
 };
 
+_Static_assert(sizeof(struct argosy_arena) == sizeof(struct arena), "one struct, two names");
+
+static inline struct argosy_arena *arena_public(struct arena *arena)
+{
+    return (struct argosy_arena *)arena;
+}
+
 #endif

@@ -8,6 +8,7 @@
 #include "common/uuid.h"
 #include "sdk/error.h"
 #include "sdk/payload.h"
+#include "sdk/payload_codec.h"
 
 #define CONNECT_TIMEOUT_MS 5000
 #define CALL_TIMEOUT_MS    10000
@@ -60,12 +61,53 @@ void argosy_client_set_timeout(struct argosy_client *client, int64_t timeout_ms)
     atomic_store(&client->timeout_ms, timeout_ms > UINT32_MAX ? UINT32_MAX : (uint32_t)timeout_ms);
 }
 
+/* A call whose response is as it came. */
+static int call_encoded(struct argosy_client *client, enum method method,
+                        const ProtobufCMessage *request, uint32_t timeout_ms, struct arena *arena,
+                        ProtobufCMessage **ret_response, ProtobufCMessage **ret_detail,
+                        struct error *err)
+{
+    const ProtobufCMessage *encoded;
+    int code = payload_codec_encode(client->options.codecs, request, arena, &encoded, err);
+    if (code < 0)
+        return code;
+    return connection_call(client->connection, method, encoded, timeout_ms, arena, ret_response,
+                           ret_detail, err);
+}
+
+int client_call_within(struct argosy_client *client, enum method method,
+                       const ProtobufCMessage *request, uint32_t timeout_ms, struct arena *arena,
+                       ProtobufCMessage **ret_response, ProtobufCMessage **ret_detail,
+                       struct error *err)
+{
+    ProtobufCMessage *response;
+    int code = call_encoded(client, method, request, timeout_ms, arena, &response, ret_detail, err);
+    if (code == 0)
+        code = payload_codec_decode(client->options.codecs, response, arena, err);
+    if (code == 0)
+        *ret_response = response;
+    return code;
+}
+
 int client_call(struct argosy_client *client, enum method method, const ProtobufCMessage *request,
                 struct arena *arena, ProtobufCMessage **ret_response, ProtobufCMessage **ret_detail,
                 struct error *err)
 {
-    return connection_call(client->connection, method, request, atomic_load(&client->timeout_ms),
-                           arena, ret_response, ret_detail, err);
+    return client_call_within(client, method, request, atomic_load(&client->timeout_ms), arena,
+                              ret_response, ret_detail, err);
+}
+
+int client_look(struct argosy_client *client, enum method method, const ProtobufCMessage *request,
+                struct arena *arena, ProtobufCMessage **ret_response, struct error *err)
+{
+    ProtobufCMessage *response;
+    int code = call_encoded(client, method, request, atomic_load(&client->timeout_ms), arena,
+                            &response, NULL, err);
+    if (code == 0)
+        code = payload_codec_decode_known(client->options.codecs, response, arena, err);
+    if (code == 0)
+        *ret_response = response;
+    return code;
 }
 
 /* A call whose reply says nothing but that it worked. */

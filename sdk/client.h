@@ -21,9 +21,20 @@ struct argosy_client {
     atomic_bool is_closing;
 };
 
-/* One call with the client's timeout; reply and detail as connection_call gives them. */
+/* One call, its payloads through the client's codecs; reply and detail as connection_call gives
+ * them, ERR_FAILED and ERR_CORRUPT from the codecs. */
+int client_call_within(struct argosy_client *client, enum method method,
+                       const ProtobufCMessage *request, uint32_t timeout_ms, struct arena *arena,
+                       ProtobufCMessage **ret_response, ProtobufCMessage **ret_detail,
+                       struct error *err);
+
+/* The same with the client's timeout. */
 int client_call(struct argosy_client *client, enum method method, const ProtobufCMessage *request,
                 struct arena *arena, ProtobufCMessage **ret_response, ProtobufCMessage **ret_detail,
                 struct error *err);
+
+/* client_call for showing what is there: payloads that cannot be decoded stay as they are. */
+int client_look(struct argosy_client *client, enum method method, const ProtobufCMessage *request,
+                struct arena *arena, ProtobufCMessage **ret_response, struct error *err);
 
 #endif

@@ -73,7 +73,7 @@ int argosy_client_call(struct argosy_client *client, const char *method, const c
     if (code < 0)
         return code;
     fill_namespace(client, request);
-    code = client_call(client, row->method, request, &arena->arena, &response, NULL, inner);
+    code = client_look(client, row->method, request, &arena->arena, &response, inner);
     return code < 0 ? code : dump_message(response, arena, ret_json, inner);
 }
 
@@ -91,8 +91,8 @@ int argosy_client_describe(struct argosy_client *client, const char *workflow_id
     request.namespace_ = client->options.name_space;
     request.execution = &execution;
     ProtobufCMessage *response;
-    int code = client_call(client, METHOD_DESCRIBE_WORKFLOW_EXECUTION, &request.base, &arena->arena,
-                           &response, NULL, inner);
+    int code = client_look(client, METHOD_DESCRIBE_WORKFLOW_EXECUTION, &request.base, &arena->arena,
+                           &response, inner);
     return code < 0 ? code : dump_message(response, arena, ret_json, inner);
 }
 
@@ -118,8 +118,8 @@ static int fetch_pages(struct argosy_client *client,
 {
     for (;;) {
         ProtobufCMessage *response;
-        int code = client_call(client, METHOD_GET_WORKFLOW_EXECUTION_HISTORY, &request->base, arena,
-                               &response, NULL, err);
+        int code = client_look(client, METHOD_GET_WORKFLOW_EXECUTION_HISTORY, &request->base, arena,
+                               &response, err);
         if (code < 0)
             return code;
         const Api__GetWorkflowExecutionHistoryResponse *page =

@@ -18,6 +18,7 @@
 #include "sdk/error.h"
 #include "sdk/failure.h"
 #include "sdk/payload.h"
+#include "sdk/payload_codec.h"
 #include "sdk/priority.h"
 #include "sdk/retry_policy.h"
 
@@ -276,10 +277,10 @@ int argosy_client_result(struct argosy_client *client, const char *workflow_id, 
                                     "the workflow has not closed within %lld ms",
                                     (long long)timeout_ms);
         ProtobufCMessage *response;
-        int code = connection_call(client->connection, METHOD_GET_WORKFLOW_EXECUTION_HISTORY,
-                                   &message.request.base,
-                                   left_ms < RESULT_POLL_MS ? (uint32_t)left_ms : RESULT_POLL_MS,
-                                   &arena->arena, &response, NULL, error_inside(err));
+        int code =
+            client_call_within(client, METHOD_GET_WORKFLOW_EXECUTION_HISTORY, &message.request.base,
+                               left_ms < RESULT_POLL_MS ? (uint32_t)left_ms : RESULT_POLL_MS,
+                               &arena->arena, &response, NULL, error_inside(err));
         if (code == ERR_TIMEOUT)
             continue;
         if (code < 0)
@@ -364,6 +365,9 @@ static void on_polled(void *context, const struct connection_reply *reply)
         execution_poll(execution, NULL);
         return;
     }
+    if (code == 0)
+        code = payload_codec_decode(execution->client->options.codecs, response, &execution->arena,
+                                    error_inside(&err));
     if (code < 0) {
         execution_end(execution, NULL, &err);
         return;
@@ -421,9 +425,13 @@ int argosy_client_execute_async(struct argosy_client *client,
         if (execution->workflow_id == NULL)
             code = error_set(inner, ERR_MEMORY, "out of memory");
     }
+    const ProtobufCMessage *encoded = NULL;
+    if (code == 0)
+        code = payload_codec_encode(client->options.codecs, &message.request.base,
+                                    &execution->arena, &encoded, inner);
     if (code == 0) {
         struct connection_request request = {
-            .message = &message.request.base,
+            .message = encoded,
             .method = METHOD_START_WORKFLOW_EXECUTION,
             .timeout_ms = atomic_load(&client->timeout_ms),
             .on_reply = on_started,

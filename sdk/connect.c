@@ -58,6 +58,7 @@ int connect_resolve(const struct argosy_connection_options *options, struct aren
         .node = first_set(options->node, NULL),
         .server_key_file = first_set(options->server_key_file, "ARGOSY_SERVER_KEY_FILE"),
         .client_key_file = first_set(options->client_key_file, "ARGOSY_CLIENT_KEY_FILE"),
+        .codecs = options->codecs,
     };
     if ((resolved.server_key_file == NULL) != (resolved.client_key_file == NULL))
         return error_set(err, ERR_INVALID,

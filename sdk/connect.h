@@ -22,6 +22,7 @@ struct connect_options {
     const char *node;        /* NULL: the host's name */
     const char *server_key_file;
     const char *client_key_file;
+    const struct argosy_codecs *codecs; /* may be NULL */
 };
 
 /* Fills in what options leave out; strings live in arena. ERR_INVALID for half a pair of keys,

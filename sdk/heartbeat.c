@@ -44,8 +44,14 @@ void activity_send_heartbeat(struct argosy_activity *activity, uint64_t now_ns)
         message.details = payload_message(&activity->details, &arena);
     message.identity = host->identity;
     message.namespace_ = host->name_space;
+    const ProtobufCMessage *encoded = &message.base;
+    struct error reason;
+    if (payload_codec_encode(host->codecs, &message.base, &arena, &encoded, &reason) < 0) {
+        activity_report(activity, "could not send the heartbeat details", &reason);
+        message.details = NULL;
+    }
     struct connection_request request = {
-        .message = &message.base,
+        .message = encoded,
         .method = METHOD_RECORD_ACTIVITY_TASK_HEARTBEAT,
         .timeout_ms = HEARTBEAT_TIMEOUT_MS,
         .on_reply = on_answer,

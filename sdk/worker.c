@@ -163,6 +163,7 @@ static int make_runner(struct argosy_worker *worker, const struct argosy_worker_
                    .log_context = worker},
         .cache = {.capacity = cached},
         .identity = worker->options.identity,
+        .codecs = worker->options.codecs,
         .sticky_queue = worker->sticky_queue,
     };
     if (worker->runner.config.pool == NULL || worker->runner.sticky_queue == NULL)
@@ -223,6 +224,7 @@ static int make_parts(struct argosy_worker *worker, const struct argosy_worker_o
         code = grow_pool(worker, err);
     worker->host->name_space = worker->options.name_space;
     worker->host->identity = worker->options.identity;
+    worker->host->codecs = worker->options.codecs;
     worker->host->on_wake = wake;
     worker->host->on_log = on_text;
     worker->host->context = worker;

@@ -88,6 +88,8 @@ static void activity_arrived(struct worker_poll *poll, const struct connection_r
     }
     if (atomic_load(&worker->host->is_draining))
         argosy_activity_release(activity);
+    else if (activity->problem.code < 0)
+        activity_refuse(activity);
     else if (activity->type->async_function != NULL)
         activity->type->async_function(activity, activity->type->user_data);
     else

@@ -206,20 +206,59 @@ static int answer_completed(struct work *work, struct workflow_answer *answer, s
     return code;
 }
 
+/* ---- codecs ---- */
+
+static int decode_task(const struct work *work, struct error *err)
+{
+    const struct argosy_codecs *codecs = work->runner->codecs;
+    int code = 0;
+    for (size_t i = 0; code == 0 && i < work->event_count; i++)
+        code = payload_codec_decode(codecs, &work->events[i]->base, work->arena, err);
+    if (code == 0 && work->task->query != NULL)
+        code = payload_codec_decode(codecs, &work->task->query->base, work->arena, err);
+    for (size_t i = 0; code == 0 && i < work->task->n_queries; i++)
+        code = payload_codec_decode(codecs, &work->task->queries[i]->base, work->arena, err);
+    return code;
+}
+
+/* Drops the run, which is good for nothing now, and says why. */
+static int fail_run(struct work *work, const struct error *reason, struct workflow_answer *answer,
+                    struct error *err)
+{
+    run_destroy(work->run);
+    work->run = NULL;
+    *answer = (struct workflow_answer){0};
+    return answer_failed(work, reason, answer, err);
+}
+
+/* What cannot be encoded does not leave; what the codec says of that does, as it is. */
+static int encode_answer(struct work *work, struct workflow_answer *answer, struct error *err)
+{
+    struct error reason = {0};
+    const ProtobufCMessage *encoded;
+    if (answer->request == NULL)
+        return 0;
+    if (payload_codec_encode(work->runner->codecs, answer->request, work->arena, &encoded,
+                             &reason) < 0)
+        return fail_run(work, &reason, answer, err);
+    answer->request = (ProtobufCMessage *)encoded;
+    return 0;
+}
+
 /* ---- working ---- */
 
 static int apply_and_answer(struct work *work, struct workflow_answer *answer, struct error *err)
 {
     struct error reason = {0};
     bool is_task = !is_query_only(work->task);
+    if (decode_task(work, &reason) < 0)
+        return fail_run(work, &reason, answer, err);
     int code = run_apply(work->run, work->events, work->event_count, is_task, work->arena, &reason);
-    if (code < 0) {
-        code = answer_failed(work, &reason, answer, err);
-        run_destroy(work->run);
-        work->run = NULL;
-        return code;
-    }
-    return is_task ? answer_completed(work, answer, err) : answer_query(work, answer, err);
+    if (code < 0)
+        code = fail_run(work, &reason, answer, err);
+    else
+        code = is_task ? answer_completed(work, answer, err) : answer_query(work, answer, err);
+    return code == 0 ? encode_answer(work, answer, err) : code;
 }
 
 static int check_task(const Api__PollWorkflowTaskQueueResponse *task, struct error *err)

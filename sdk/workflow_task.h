@@ -11,6 +11,7 @@
 
 #include "api/messages.h"
 #include "api/method.h"
+#include "sdk/payload_codec.h"
 #include "sdk/run.h"
 #include "sdk/run_cache.h"
 
@@ -18,6 +19,7 @@ struct workflow_runner {
     struct run_config config;
     struct run_cache cache;
     const char *identity;
+    const struct argosy_codecs *codecs; /* may be NULL */
     const char *sticky_queue; /* NULL: runs are not sticky, and no next task is asked for */
 };
 
@@ -38,8 +40,9 @@ struct workflow_answer {
 };
 
 /* Works on task. events: the run's whole history where it was fetched (count > 0), else those in
- * task are used. The answer lives in arena; the caller sends it, then calls workflow_answer_fini.
- * Fails only for a task that cannot be answered: ERR_PROTOCOL (no token, no run), ERR_MEMORY. */
+ * task are used. Their payloads are decoded in place. The answer lives in arena; the caller sends
+ * it, then calls workflow_answer_fini. Fails only for a task that cannot be answered: ERR_PROTOCOL
+ * (no token, no run), ERR_MEMORY. */
 int workflow_task_work(struct workflow_runner *runner,
                        const Api__PollWorkflowTaskQueueResponse *task,
                        Api__HistoryEvent *const *events, size_t event_count, struct arena *arena,

@@ -2,6 +2,7 @@
 /* worker_program: see worker_program.h. */
 #include "worker/worker_program.h"
 
+#include <argosy/codec.h>
 #include <argosy/worker.h>
 #include <getopt.h>
 #include <signal.h>
@@ -138,9 +139,21 @@ static int registry_fill(const struct worker_program *program, void *context,
     return code;
 }
 
+static int codecs_load(const struct fleet_config *config, struct argosy_codecs **ret_codecs,
+                       struct error *err)
+{
+    struct argosy_error why = {0};
+    int code = argosy_codecs_load(config->source, ret_codecs, &why);
+    if (code != 0)
+        return error_set(err, code, "codecs: %s", why.text);
+    for (size_t i = 0; i < config->codec_count; i++)
+        log_info("codec.loaded", "name=%s", config->codecs[i].name);
+    return 0;
+}
+
 static int worker_create(const struct worker_program *program, const struct worker_process *process,
-                         const struct argosy_registry *registry, struct argosy_worker **ret_worker,
-                         struct error *err)
+                         const struct argosy_registry *registry, const struct argosy_codecs *codecs,
+                         struct argosy_worker **ret_worker, struct error *err)
 {
     const struct fleet_group *group = process->group;
     struct child *child = process->child;
@@ -160,7 +173,8 @@ static int worker_create(const struct worker_program *program, const struct work
                        .instance_id = child->instance_id,
                        .node = child->node,
                        .server_key_file = endpoint.server_public_key_file,
-                       .client_key_file = endpoint.client_key_file},
+                       .client_key_file = endpoint.client_key_file,
+                       .codecs = codecs},
         .queues = queues,
         .queue_count = group->queue_count,
         .without_workflows = !group->workflows,
@@ -210,18 +224,22 @@ static int serve(const struct worker_program *program, void *context,
                  const struct worker_process *process, struct error *err)
 {
     struct argosy_worker *worker = NULL;
+    struct argosy_codecs *codecs = NULL;
     struct argosy_registry *registry = argosy_registry_create();
     if (registry == NULL)
         return error_set(err, ERR_MEMORY, "out of memory");
     int code = registry_fill(program, context, process->group, registry, err);
     if (code == 0)
-        code = worker_create(program, process, registry, &worker, err);
+        code = codecs_load(process->config, &codecs, err);
+    if (code == 0)
+        code = worker_create(program, process, registry, codecs, &worker, err);
     if (code == 0) {
         log_info("worker.started", "pid=%d group=%s index=%s", (int)getpid(), process->group->name,
                  process->index);
         code = worker_run(worker, process->group, err);
     }
     argosy_worker_destroy(worker);
+    argosy_codecs_destroy(codecs);
     argosy_registry_destroy(registry);
     return code;
 }

@@ -9,6 +9,7 @@
 #include <argosy/activity.h>
 #include <argosy/arena.h>
 #include <argosy/client.h>
+#include <argosy/codec.h>
 #include <argosy/connection.h>
 #include <argosy/error.h>
 #include <argosy/factory.h>

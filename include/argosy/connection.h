@@ -6,6 +6,8 @@
 #ifndef ARGOSY_CONNECTION_H
 #define ARGOSY_CONNECTION_H
 
+struct argosy_codecs;
+
 struct argosy_connection_options {
     /* "ipc:///path/engine.sock" or "tcp://host:port"; NULL: $ARGOSY_ENDPOINT, else data_dir. */
     const char *endpoint;
@@ -23,6 +25,9 @@ struct argosy_connection_options {
      * neither; NULL: $ARGOSY_SERVER_KEY_FILE, $ARGOSY_CLIENT_KEY_FILE, else none. */
     const char *server_key_file;
     const char *client_key_file;
+    /* What payloads go through (codec.h); borrowed: it must outlive the client or worker. NULL:
+     * nothing. */
+    const struct argosy_codecs *codecs;
 };
 
 #endif

@@ -48,7 +48,7 @@ struct argosy_worker_options {
     void (*on_watch)(void *user_data);
     int watch_fd;
     /* What workflow code logs, and what goes wrong that no caller is told. NULL: to standard error
-     * as logfmt. Called from any of the worker's threads. */
+     * as logfmt. Called from any of the worker's threads; it must not call the library. */
     void (*on_log)(void *user_data, const char *text);
 };
 
