@@ -21,6 +21,13 @@ static const struct command command_workflow = {
     .example = "argosy workflow execute --type PrepareAndInferWorkflow --input '\"Hello world\"'",
 };
 
+static const struct command command_factory = {
+    .name = "factory",
+    .summary = "workflows that are started by a name of the config",
+    .arguments = "",
+    .example = "argosy factory list",
+};
+
 static const struct command command_task_queue = {
     .name = "task-queue",
     .summary = "queues between workflows and workers",
@@ -74,6 +81,11 @@ const struct command *const command_table[] = {
     &command_workflow_query,
     &command_workflow_cancel,
     &command_workflow_terminate,
+    &command_factory_run,
+    &command_factory_start,
+    &command_factory,
+    &command_factory_list,
+    &command_factory_show,
     &command_task_queue,
     &command_task_queue_describe,
     &command_topo,

@@ -20,6 +20,11 @@ extern const struct command command_workflow_signal;
 extern const struct command command_workflow_query;
 extern const struct command command_workflow_cancel;
 extern const struct command command_workflow_terminate;
+/* `argosy run` and `argosy start` */
+extern const struct command command_factory_run;
+extern const struct command command_factory_start;
+extern const struct command command_factory_list;
+extern const struct command command_factory_show;
 extern const struct command command_task_queue_describe;
 extern const struct command command_model_fetch;
 extern const struct command command_model_synth;

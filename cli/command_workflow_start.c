@@ -11,13 +11,10 @@
 #include "cli/outcome.h"
 #include "cli/output.h"
 #include "cli/session.h"
+#include "cli/start_hint.h"
 #include "cli/workflow_options.h"
 #include "common/fleet_config.h"
-#include "common/nearest.h"
 #include "common/uuid.h"
-
-/* Enough to find the nearest of; a queue with more types is no worse off. */
-#define TYPES_MAX 256
 
 static const char *const reuse_choices[] = {"AllowDuplicate", "AllowDuplicateFailedOnly",
                                             "RejectDuplicate", NULL};
@@ -111,49 +108,6 @@ static int start_send(struct session *session, struct start *start, struct error
     return code == 0 ? 0 : session_error(&why, err);
 }
 
-/* Tasks go only to workers that registered their type, so a misspelt one waits for ever in silence:
- * say so, unless some worker of the queue knows the type or takes any. Only a hint: what goes wrong
- * here changes nothing. */
-static void start_hint(struct session *session, const struct start *start)
-{
-    const char *names[TYPES_MAX];
-    size_t count = 0, pollers = 0, index, at;
-    const json_t *poller, *type;
-    json_t *reply;
-    if (session_call(session, "DescribeTaskQueue",
-                     json_pack("{s:{s:s}, s:s}", "taskQueue", "name", start->options.task_queue,
-                               "taskQueueType", "TASK_QUEUE_TYPE_WORKFLOW"),
-                     &reply, NULL) != 0)
-        return;
-    bool known = false;
-    json_array_foreach(json_object_get(reply, "pollers"), index, poller)
-    {
-        const json_t *types = json_object_get(poller, "registeredTypes");
-        pollers++;
-        known = known || json_array_size(types) == 0;
-        json_array_foreach(types, at, type)
-        {
-            if (!json_is_string(type))
-                continue;
-            known = known || strcmp(json_string_value(type), start->options.workflow_type) == 0;
-            if (count < TYPES_MAX)
-                names[count++] = json_string_value(type);
-        }
-    }
-    const char *nearest = nearest_name(start->options.workflow_type, names, count);
-    if (pollers == 0)
-        fprintf(stderr, "note: no worker serves queue \"%s\" now: the run waits for one\n",
-                start->options.task_queue);
-    else if (!known)
-        fprintf(stderr,
-                "note: no worker of queue \"%s\" knows workflow type \"%s\": the run waits for "
-                "one%s%s%s\n",
-                start->options.task_queue, start->options.workflow_type,
-                nearest != NULL ? "; did you mean \"" : "", nearest != NULL ? nearest : "",
-                nearest != NULL ? "\"?" : "");
-    json_decref(reply);
-}
-
 static int workflow_start(const struct invocation *invocation, struct error *err)
 {
     struct start start = {0};
@@ -167,7 +121,7 @@ static int workflow_start(const struct invocation *invocation, struct error *err
     }
     code = start_send(&session, &start, err);
     if (code == 0)
-        start_hint(&session, &start);
+        start_hint(&session, start.options.workflow_type, start.options.task_queue);
     if (code == 0 && invocation->json)
         code =
             output_json(json_pack("{s:s, s:s, s:s, s:s}", "workflowId", start.options.workflow_id,
@@ -196,7 +150,7 @@ static int workflow_execute(const struct invocation *invocation, struct error *e
     }
     code = start_send(&session, &start, err);
     if (code == 0) {
-        start_hint(&session, &start);
+        start_hint(&session, start.options.workflow_type, start.options.task_queue);
         if (!invocation->json)
             fprintf(stderr, "workflow id %s, run id %s\n", start.options.workflow_id, start.run_id);
         code =

@@ -24,27 +24,39 @@ int session_error(const struct argosy_error *from, struct error *err)
                      from->text[0] != '\0' ? from->text : argosy_error_text(from->code));
 }
 
-/* Loads the config that the options point at, or the one a data folder keeps of its last fleet;
- * leaves NULL when there is none. */
-static int config_find(const struct parsed *parsed, struct fleet_config **ret_config,
-                       struct error *err)
+int session_config_path(const struct parsed *parsed, char ret_path[SESSION_PATH_SIZE],
+                        struct error *err)
 {
     const char *file = parsed_text(parsed, "config");
     const char *data_dir = parsed_text(parsed, "data-dir");
-    if (file != NULL)
-        return fleet_config_load(file, ret_config, err);
-    if (data_dir == NULL && getenv("ARGOSY_ENDPOINT") != NULL)
-        return 0;
-    if (data_dir == NULL)
-        data_dir = getenv("ARGOSY_DATA_DIR");
-    char path[4096];
-    int length = snprintf(path, sizeof(path), "%s/%s", data_dir != NULL ? data_dir : ".argosy",
+    bool has_address = parsed_has(parsed, "address") || getenv("ARGOSY_ENDPOINT") != NULL;
+    char path[SESSION_PATH_SIZE];
+    int length;
+    if (file != NULL) {
+        length = snprintf(path, sizeof path, "%s", file);
+    } else if (data_dir == NULL && has_address) {
+        length = 0;
+    } else {
+        if (data_dir == NULL)
+            data_dir = getenv("ARGOSY_DATA_DIR");
+        length = snprintf(path, sizeof path, "%s/%s", data_dir != NULL ? data_dir : ".argosy",
                           FLEET_EFFECTIVE);
-    if (length < 0 || (size_t)length >= sizeof(path))
-        return error_set(err, ERR_INVALID, "--data-dir: the path is too long");
-    if (access(path, F_OK) != 0)
-        return 0;
-    return fleet_config_load(path, ret_config, err);
+    }
+    if (length < 0 || (size_t)length >= sizeof path)
+        return error_set(err, ERR_INVALID, "%s: the path is too long",
+                         file != NULL ? "--config" : "--data-dir");
+    bool is_there = length > 0 && (file != NULL || access(path, F_OK) == 0);
+    strcpy(ret_path, is_there ? path : "");
+    return 0;
+}
+
+/* Loads that config; leaves NULL when there is none. */
+static int config_find(const struct parsed *parsed, struct fleet_config **ret_config,
+                       struct error *err)
+{
+    char path[SESSION_PATH_SIZE];
+    int code = session_config_path(parsed, path, err);
+    return code == 0 && path[0] != '\0' ? fleet_config_load(path, ret_config, err) : code;
 }
 
 /* Fills the rest of a session that has its codecs. */

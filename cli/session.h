@@ -27,6 +27,14 @@ struct session {
     struct argosy_arena *arena;   /* what calls hand out, until session_close */
 };
 
+#define SESSION_PATH_SIZE 4096
+
+/* The config file that the options point at, or the one that the data folder keeps of its last
+ * fleet; "" when there is none, or the engine is named by an address alone. ERR_INVALID for a path
+ * that is too long. */
+int session_config_path(const struct parsed *parsed, char ret_path[SESSION_PATH_SIZE],
+                        struct error *err);
+
 /* Connects. ERR_UNAVAILABLE with what to try when no engine answers; ERR_CONFIG. */
 int session_open(const struct invocation *invocation, struct session *ret_session,
                  struct error *err);

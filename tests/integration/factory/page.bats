@@ -1,0 +1,30 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# The commands of docs/factory.md, word for word.
+
+load ../../page.bash
+
+setup() {
+  page_setup docs/factory.md
+  PATH="$PWD/build/release/bin:$PATH"
+}
+
+teardown() {
+  fleet_stop
+}
+
+@test "an entry and a plug-in make a workflow; a changed entry needs no restart" {
+  page_fleet "A workflow of your own" 1
+  run page_lines "A workflow of your own" 2
+  echo "$output"
+  [ "$status" = 0 ]
+  [[ "$output" == *'"Hello, Ada!"'* ]]
+  [[ "$output" == *"HelloWorkflow"* ]]
+  eval "$(page_block "A workflow of your own" 3)"
+  run page_lines "A workflow of your own" 4
+  echo "$output"
+  [ "$status" = 0 ]
+  [[ "$output" == *'"Hello, Grace!"'* ]]
+  run -65 argosy run greet -c fleet.yaml --input '""'
+  [[ "$output" == *'$: has 0 characters, must have at least 1'* ]]
+}

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+# page.bash: runs the ```sh blocks of a page of documentation word for word, for bats files.
+#
+#   setup()    { page_setup docs/factory.md; }
+#   teardown() { fleet_stop; }
+#   @test "..." { page_fleet "Heading" 1; page_lines "Heading" 2; }
+#
+# A page is run in a folder that looks like the project's root after scripts/demo; the model there is
+# a tiny one under the real one's name.
+
+load "$ARGOSY_SOURCE_DIR/tests/fleet.bash"
+
+# page_setup PATH: the page, relative to the project's root.
+page_setup() {
+  fleet_setup
+  PAGE=$ARGOSY_SOURCE_DIR/$1
+  cd "$FLEET_DIR"
+  ln -s "$ARGOSY_SOURCE_DIR/examples" "$ARGOSY_SOURCE_DIR/include" .
+  mkdir build
+  ln -s "$ARGOSY_BUILD_DIR" build/release
+  unset ARGOSY_DATA_DIR ARGOSY_ENDPOINT
+  ARGOSY_MODEL_DIR=$FLEET_DIR/.cache/models argosy model synth all-MiniLM-L6-v2
+}
+
+# page_block HEADING N: prints the N-th sh block under a heading (##) of the page.
+page_block() {
+  awk -v heading="## $1" -v wanted="$2" '
+    /^## / { under = $0 == heading }
+    /^```$/ { inside = 0 }
+    inside && under && blocks == wanted
+    /^```sh$/ { inside = 1; blocks += under }' "$PAGE"
+}
+
+# page_fleet HEADING N: runs a block whose last line is the fleet, and waits until it is ready.
+page_fleet() {
+  local text
+  text=$(page_block "$1" "$2")
+  eval "$(head -n -1 <<<"$text")"
+  (exec >>"$FLEET_LOG" 2>&1 3>&-; eval "exec $(tail -n 1 <<<"$text")") &
+  FLEET_PID=$!
+  fleet_wait_log "fleet ready" || { cat "$FLEET_LOG"; return 1; }
+}
+
+# page_lines HEADING N: runs a block line by line; a line that waits for ever fails.
+page_lines() {
+  local line
+  while read -r line; do
+    echo "\$ $line"
+    timeout 30 bash -c "$line" || return 1
+  done < <(page_block "$1" "$2")
+}
