@@ -21,6 +21,7 @@
 #include "common/exit_code.h"
 #include "common/fleet_config.h"
 #include "common/log.h"
+#include "storage/artifact_service.h"
 #include "storage/server.h"
 
 static const char help[] =
@@ -31,6 +32,8 @@ static const char help[] =
     "\n"
     "example: argosy-storage --config .argosy/" FLEET_EFFECTIVE "\n";
 
+#define SERVICE_MAX 8
+
 /* Everything that is open, in the order of opening. */
 struct program {
     const struct fleet_config *config;
@@ -38,6 +41,11 @@ struct program {
     char folder[PATH_MAX]; /* the volume */
     int lock_fd;
     int stop_fd;
+    struct artifact_store *store;
+    struct catalog *catalog;
+    struct artifact_service *artifacts;
+    struct storage_service services[SERVICE_MAX];
+    size_t service_count;
     struct storage_server *server;
 };
 
@@ -120,6 +128,20 @@ static int open_volume(struct program *program, struct error *err)
     return 0;
 }
 
+static int open_services(struct program *program, struct error *err)
+{
+    char path[PATH_MAX + 16];
+    snprintf(path, sizeof path, "%s/storage.db", program->folder);
+    int code = artifact_store_open_files(program->folder, &program->store, err);
+    if (code == 0)
+        code = catalog_open(path, &program->catalog, err);
+    if (code == 0)
+        code = artifact_service_open(program->store, program->catalog, &program->artifacts, err);
+    if (code == 0)
+        program->services[program->service_count++] = artifact_service_table(program->artifacts);
+    return code;
+}
+
 static void turned(void *context)
 {
     child_progress(context);
@@ -134,6 +156,8 @@ static int open_server(struct program *program, struct error *err)
                      .server_key_file = storage->server_key_file,
                      .authorized_keys_dir = storage->authorized_keys_dir,
                      .insecure = storage->insecure},
+        .services = program->services,
+        .service_count = program->service_count,
         .stop_fd = program->stop_fd,
         .on_turn = turned,
         .context = &program->child,
@@ -164,6 +188,8 @@ static int open_all(struct program *program, struct error *err)
         return program->stop_fd;
     code = open_volume(program, err);
     if (code == 0)
+        code = open_services(program, err);
+    if (code == 0)
         code = open_server(program, err);
     return code;
 }
@@ -171,6 +197,9 @@ static int open_all(struct program *program, struct error *err)
 static void close_all(struct program *program)
 {
     storage_server_close(program->server);
+    artifact_service_close(program->artifacts);
+    catalog_close(program->catalog);
+    artifact_store_close(program->store);
     if (program->stop_fd >= 0)
         close(program->stop_fd);
     if (program->lock_fd >= 0)

@@ -13,6 +13,7 @@
 #include "api/method.h"
 #include "common/arena.h"
 #include "common/error.h"
+#include "storage/artifact_cache.h"
 #include "storage/storage_client.h"
 
 /* Sends a request and waits for its answer, STORAGE_CALL_TIMEOUT_MS at most; the response, bytes
@@ -20,5 +21,8 @@
  * else the error that storage answered. */
 int storage_call(struct storage_client *client, enum method method, const ProtobufCMessage *request,
                  struct arena *arena, ProtobufCMessage **ret_response, struct error *err);
+
+/* The node's cache of artifacts. Borrowed. */
+struct artifact_cache *storage_client_cache(struct storage_client *client);
 
 #endif

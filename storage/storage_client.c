@@ -2,10 +2,13 @@
 /* storage_client: see storage_client.h. */
 #include "storage/storage_client.h"
 
+#include <limits.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/limits.h"
 #include "queues/connection.h"
 #include "storage/storage_call.h"
 
@@ -13,23 +16,39 @@ struct storage_client {
     /* configuration */
     const struct fleet_config *config;
     char *identity; /* NULL: "pid@host" */
+    /* parts */
+    struct artifact_cache *cache;
     /* guarded by mutex until it is set, then constant */
     pthread_mutex_t mutex;
     struct connection *connection;
 };
 
+static int open_cache(struct storage_client *client, struct error *err)
+{
+    char folder[PATH_MAX];
+    if (snprintf(folder, sizeof folder, "%s/cache/artifacts", client->config->data_dir) +
+            DIGEST_HEX_SIZE >=
+        PATH_MAX)
+        return error_set(err, ERR_CONFIG, "data_dir: the path is too long");
+    return artifact_cache_create(folder, (uint64_t)client->config->storage.cache_mb * LIMIT_MIB,
+                                 &client->cache, err);
+}
+
 int storage_client_open(const struct fleet_config *config, const char *identity,
                         struct storage_client **ret_client, struct error *err)
 {
     struct storage_client *client = calloc(1, sizeof *client);
-    if (client != NULL && identity != NULL)
-        client->identity = strdup(identity);
-    if (client == NULL || (identity != NULL && client->identity == NULL)) {
-        free(client);
+    if (client == NULL)
         return error_set(err, ERR_MEMORY, "no memory for a storage client");
-    }
     client->config = config;
     pthread_mutex_init(&client->mutex, NULL);
+    int code = open_cache(client, err);
+    if (code == 0 && identity != NULL && (client->identity = strdup(identity)) == NULL)
+        code = error_set(err, ERR_MEMORY, "no memory for a storage client");
+    if (code != 0) {
+        storage_client_close(client);
+        return code;
+    }
     *ret_client = client;
     return 0;
 }
@@ -39,9 +58,15 @@ void storage_client_close(struct storage_client *client)
     if (client == NULL)
         return;
     connection_close(client->connection);
+    artifact_cache_destroy(client->cache);
     pthread_mutex_destroy(&client->mutex);
     free(client->identity);
     free(client);
+}
+
+struct artifact_cache *storage_client_cache(struct storage_client *client)
+{
+    return client->cache;
 }
 
 static int connect_once(struct storage_client *client, struct error *err)
