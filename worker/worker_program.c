@@ -265,6 +265,18 @@ static int exit_status(int code)
     return may_mend ? EXIT_INTERNAL : EXIT_BAD_CONFIG;
 }
 
+static int open_and_serve(const struct worker_program *program, void *context,
+                          const struct worker_process *process, struct error *err)
+{
+    int code = program->open != NULL ? program->open(context, process, err) : 0;
+    if (code != 0)
+        return code;
+    code = serve(program, context, process, err);
+    if (program->close != NULL)
+        program->close(context);
+    return code;
+}
+
 static int run(const struct worker_program *program, void *context,
                const struct arguments *arguments, const struct fleet_config *config,
                struct error *err)
@@ -274,13 +286,12 @@ static int run(const struct worker_program *program, void *context,
     int code = group_choose(config, program->kind, arguments->group, &process.group, err);
     if (code == 0)
         code = child_init(&child, process.group->name, err);
-    if (code == 0 && program->open != NULL)
-        code = program->open(context, &process, err);
+    if (code == 0)
+        code = storage_client_open(config, child.identity, &process.storage, err);
     if (code != 0)
         return code;
-    code = serve(program, context, &process, err);
-    if (program->close != NULL)
-        program->close(context);
+    code = open_and_serve(program, context, &process, err);
+    storage_client_close(process.storage);
     return code;
 }
 

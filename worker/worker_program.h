@@ -22,13 +22,15 @@
 #include "common/child.h"
 #include "common/error.h"
 #include "common/fleet_config.h"
+#include "storage/storage_client.h"
 
 /* What a program is told of itself when it opens; borrowed until it has closed. */
 struct worker_process {
     const struct fleet_config *config;
     const struct fleet_group *group;
     struct child *child;
-    const char *index; /* which of the group's processes; for logs */
+    struct storage_client *storage; /* connects with the first call */
+    const char *index;              /* which of the group's processes; for logs */
 };
 
 /* What sets one worker program apart from another. */
@@ -39,8 +41,8 @@ struct worker_program {
     /* Whether the worker's loop is what proves progress; else the program calls child_progress. */
     bool loop_is_progress;
 
-    /* All get context. open may be NULL; close follows an open that succeeded. register_types adds
-     * the program's own workflows and activities; plug-ins come after it. */
+    /* All get context. open and close may be NULL; close follows an open that succeeded.
+     * register_types adds the program's own workflows and activities; plug-ins come after it. */
     int (*open)(void *context, const struct worker_process *process, struct error *err);
     int (*register_types)(void *context, struct argosy_registry *registry, struct error *err);
     void (*close)(void *context);

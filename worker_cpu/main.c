@@ -6,11 +6,18 @@
 #include "workflows/shipped.h"
 #include "worker/worker_program.h"
 
-static int register_types(void *context, struct argosy_registry *registry, struct error *err)
+static int open_worker(void *arg, const struct worker_process *process, struct error *err)
 {
-    (void)context;
+    (void)err;
+    struct shipped_context *context = arg;
+    *context = (struct shipped_context){.storage = process->storage, .config = process->config};
+    return 0;
+}
+
+static int register_types(void *arg, struct argosy_registry *registry, struct error *err)
+{
     struct argosy_error why = {0};
-    int code = shipped_register(registry, &why);
+    int code = shipped_register(registry, arg, &why);
     if (code != 0)
         return error_set(err, code, "cannot register the shipped workflows: %s", why.text);
     return 0;
@@ -23,7 +30,9 @@ int main(int argc, char **argv)
         .summary = "Runs the workflows and CPU activities of one worker group.",
         .kind = FLEET_GROUP_CPU,
         .loop_is_progress = true,
+        .open = open_worker,
         .register_types = register_types,
     };
-    return worker_program_main(&program, NULL, argc, argv);
+    struct shipped_context context;
+    return worker_program_main(&program, &context, argc, argv);
 }

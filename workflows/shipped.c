@@ -3,6 +3,7 @@
 #include "workflows/shipped.h"
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "workflows/text_activity.h"
 
@@ -23,7 +24,8 @@ static const struct {
     {ACTIVITY_PREPROCESS_BATCH, preprocess_batch},
 };
 
-int shipped_register(struct argosy_registry *registry, struct argosy_error *err)
+int shipped_register(struct argosy_registry *registry, const struct shipped_context *context,
+                     struct argosy_error *err)
 {
     int code = 0;
     for (size_t i = 0; code == 0 && i < sizeof(workflows) / sizeof(workflows[0]); i++)
@@ -31,6 +33,6 @@ int shipped_register(struct argosy_registry *registry, struct argosy_error *err)
                                             NULL, err);
     for (size_t i = 0; code == 0 && i < sizeof(activities) / sizeof(activities[0]); i++)
         code = argosy_registry_add_activity(registry, activities[i].type, activities[i].function,
-                                            NULL, err);
+                                            (void *)(uintptr_t)context, err);
     return code;
 }

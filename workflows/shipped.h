@@ -17,6 +17,9 @@
 
 #include <argosy/registry.h>
 
+#include "common/fleet_config.h"
+#include "storage/storage_client.h"
+
 #define WORKFLOW_PREPARE_AND_INFER "PrepareAndInferWorkflow"
 #define WORKFLOW_BATCH_EMBED       "BatchEmbedWorkflow"
 
@@ -26,8 +29,16 @@
 #define ACTIVITY_RUN_INFERENCE      "run_inference"
 #define ACTIVITY_COMPUTE_EMBEDDINGS "compute_embeddings"
 
-/* Registers the shipped workflows and CPU activities. ARGOSY_ERR_EXISTS when a name is taken. */
-int shipped_register(struct argosy_registry *registry, struct argosy_error *err);
+/* What the activities are given as their user_data. All of it is borrowed. */
+struct shipped_context {
+    struct storage_client *storage;    /* connects with the first call */
+    const struct fleet_config *config; /* of the worker's node */
+};
+
+/* Registers the shipped workflows and CPU activities; context must outlive the registry.
+ * ARGOSY_ERR_EXISTS when a name is taken. */
+int shipped_register(struct argosy_registry *registry, const struct shipped_context *context,
+                     struct argosy_error *err);
 
 argosy_workflow_function prepare_and_infer;
 argosy_workflow_function batch_embed;

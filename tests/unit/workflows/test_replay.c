@@ -13,12 +13,13 @@
 #include "workflows/shipped.h"
 
 static struct argosy_registry *registry;
+static const struct shipped_context context;
 
 static int registry_setup(void **state)
 {
     (void)state;
     registry = argosy_registry_create();
-    return registry != NULL ? shipped_register(registry, NULL) : -1;
+    return registry != NULL ? shipped_register(registry, &context, NULL) : -1;
 }
 
 static int registry_teardown(void **state)

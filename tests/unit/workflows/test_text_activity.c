@@ -178,10 +178,11 @@ static void a_batch_drops_blank_texts(void **state)
 static void registration_takes_each_name_once(void **state)
 {
     (void)state;
+    static const struct shipped_context context;
     struct argosy_error err = {0};
     struct argosy_registry *registry = argosy_registry_create();
-    assert_int_equal(shipped_register(registry, &err), 0);
-    assert_int_equal(shipped_register(registry, &err), ARGOSY_ERR_EXISTS);
+    assert_int_equal(shipped_register(registry, &context, &err), 0);
+    assert_int_equal(shipped_register(registry, &context, &err), ARGOSY_ERR_EXISTS);
     argosy_registry_destroy(registry);
 }
 
