@@ -85,6 +85,13 @@ void activity_arm(struct core *core, struct activity *activity)
     timer_queue_set(&core->timers, &activity->deadline, at_us);
 }
 
+void activity_await_claim(struct core *core, struct activity *activity)
+{
+    if (activity_is_started(activity))
+        queue_hold(core, queue_get(core, QUEUE_ACTIVITY, activity->attributes->task_queue->name),
+                   &activity->task, SESSION_UNCLAIMED);
+}
+
 void activity_disarm(struct core *core, struct activity *activity)
 {
     queue_remove(core, &activity->task);

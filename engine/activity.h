@@ -18,6 +18,10 @@ static inline bool activity_is_started(const struct activity *activity)
 void activity_arm(struct core *core, struct activity *activity);
 void activity_disarm(struct core *core, struct activity *activity);
 
+/* After a recovery: an attempt that was dispatched before counts in its queue until its session
+ * claims it, so that bounds hold. */
+void activity_await_claim(struct core *core, struct activity *activity);
+
 /* The queue matched its task with a poll. */
 void activity_dispatch(struct core *core, struct activity *activity, struct pending *poll);
 

@@ -198,8 +198,10 @@ static void run_arm(struct core *core, struct run *run)
     run_deadline_arm(core, run);
     workflow_task_arm(core, run);
     struct activity *activity;
-    DL_FOREACH (run->activities, activity)
+    DL_FOREACH (run->activities, activity) {
         activity_arm(core, activity);
+        activity_await_claim(core, activity);
+    }
     struct timer *timer;
     DL_FOREACH (run->timers, timer)
         timer_arm(core, timer);
@@ -565,6 +567,7 @@ void core_destroy(struct core *core)
     drop_visitors(core);
     timer_queue_cancel(&core->timers, &core->reclaim);
     queues_destroy(core);
+    queue_settings_destroy(core);
     start_forget_all(core);
     while (core->free_buffers != NULL) {
         struct write_buffer *buffer = core->free_buffers;

@@ -104,6 +104,14 @@ int64_t core_next_tick_utc_us(const struct core *core);
 /* Everything written by outboxes up to and including this sequence number is durable. */
 void core_durable(struct core *core, uint64_t outbox_sequence);
 
+/* Before recovery: the configuration's bound on the activities of a queue that run at once. */
+void core_configure_queue(struct core *core, const char *queue, int32_t max_in_flight);
+
+/* Recovery: a setting that was kept (store_scan_settings); goes before the configuration.
+ * ERR_CORRUPT. */
+int core_recover_setting(struct core *core, const char *name, const struct store_blob *value,
+                         struct error *err);
+
 /* Recovery, before the first core_handle: once for every open run, then core_recovered. ERR_CORRUPT
  * when a log cannot be applied: the engine must not start on it. */
 int core_recover_run(struct core *core, const struct store_run *run,

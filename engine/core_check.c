@@ -71,9 +71,8 @@ static void check_activity(const struct core *core, const struct activity *activ
         ASSERT(activity->task.queue != NULL || activity->deadline.place != 0);
         ASSERT(activity->task.session == 0);
     } else {
-        /* Held, or waiting for its session to claim it. */
-        ASSERT(activity->task.queue == NULL ? core->reclaim.place != 0
-                                            : activity->task.session != 0);
+        ASSERT(activity->task.queue != NULL && activity->task.session != 0);
+        ASSERT(activity->task.session != SESSION_UNCLAIMED || core->reclaim.place != 0);
     }
 }
 

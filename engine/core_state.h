@@ -38,6 +38,9 @@ struct queue {
     char key[];        /* kind and name */
 };
 
+/* The holder of attempts that were dispatched before a restart, until their sessions claim them. */
+#define SESSION_UNCLAIMED UINT64_MAX
+
 /* A process at the other end of a connection. */
 struct session {
     uint64_t id;
@@ -90,6 +93,7 @@ struct core {
     struct run *runs;      /* by run id: open ones, closed ones not yet durable, guests */
     struct run *workflows; /* by workflow id: the newest run of each that is in memory */
     struct queue *queues;
+    struct queue_setting *queue_settings; /* by queue */
     struct session *sessions;
     struct pending *pendings;
     struct query *queries; /* by id */
@@ -166,6 +170,14 @@ void run_close(struct core *core, struct run *run, Api__HistoryEvent *event);
 void run_closed(struct core *core, struct run *run);
 
 /* --- queues (queue.c) --- */
+
+/* (queue_setting.c) Bounds a new queue as it was set; tells a new poll of the slots that were set;
+ * what holds for activities of a queue, 0 where nothing was set. */
+void queue_setting_apply(struct core *core, struct queue *queue);
+void queue_setting_greet(struct core *core, const struct pending *poll, int32_t slots);
+void queue_setting_read(const struct core *core, const char *queue, int32_t *ret_max_in_flight,
+                        int32_t *ret_slots);
+void queue_settings_destroy(struct core *core);
 
 struct queue *queue_get(struct core *core, enum queue_kind kind, const char *name);
 struct queue *queue_find(const struct core *core, enum queue_kind kind, const char *name);

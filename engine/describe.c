@@ -290,6 +290,11 @@ enum core_result handle_describe_task_queue(struct core *core, const struct core
         fill_queue(core, queue, response);
     else
         response->stats = stats_message(core, 0, INT64_MAX);
+    if (kind == QUEUE_ACTIVITY) {
+        response->has_max_in_flight = response->has_slots = true;
+        queue_setting_read(core, body->task_queue->name, &response->max_in_flight,
+                           &response->slots);
+    }
     reply_send(core, request, response);
     return CORE_HANDLED;
 }

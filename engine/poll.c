@@ -66,6 +66,7 @@ static void poll_add(struct core *core, const struct core_request *request, enum
         pending_expire(core, old); /* an empty answer ends it */
     }
     queue_dirty(core, queue);
+    queue_setting_greet(core, pending, poll->slots);
 }
 
 enum core_result handle_poll_workflow(struct core *core, const struct core_request *request,
@@ -96,26 +97,5 @@ enum core_result handle_poll_activity(struct core *core, const struct core_reque
                             .types = body->registered_types,
                             .type_count = body->n_registered_types,
                             .slots = body->slots});
-    return CORE_HANDLED;
-}
-
-enum core_result handle_set_queue_limit(struct core *core, const struct core_request *request,
-                                        struct core_need *need)
-{
-    (void)need;
-    const Api__SetQueueLimitRequest *body = (const Api__SetQueueLimitRequest *)request->body;
-    struct error err;
-    int rc = validate_id("task queue", body->task_queue, &err);
-    if (rc == 0 && body->max_in_flight < 0)
-        rc = error_set(&err, ERR_INVALID, "bound is negative");
-    if (rc < 0) {
-        reply_error(core, request, rc, "%s", err.text);
-        return CORE_HANDLED;
-    }
-    struct queue *queue = queue_get(core, QUEUE_ACTIVITY, body->task_queue);
-    task_queue_limit_set(queue->tasks, body->max_in_flight);
-    queue_dirty(core, queue);
-    reply_send(core, request,
-               message_new(&core->outbox->arena, &api__set_queue_limit_response__descriptor));
     return CORE_HANDLED;
 }

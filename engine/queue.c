@@ -49,6 +49,7 @@ struct queue *queue_get(struct core *core, enum queue_kind kind, const char *nam
     queue->name = queue->key + 1;
     queue->tasks = task_queue_create();
     HASH_ADD_KEYPTR(hh, core->queues, queue->key, length + 1, queue);
+    queue_setting_apply(core, queue);
     return queue;
 }
 

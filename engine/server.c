@@ -400,10 +400,19 @@ static int recover_run(void *arg, const struct store_run *run, const struct stor
     return core_recover_run(server->core, run, records, record_count, err);
 }
 
+static int recover_setting(void *arg, const char *name, const struct store_blob *value,
+                           struct error *err)
+{
+    struct server *server = arg;
+    return core_recover_setting(server->core, name, value, err);
+}
+
 static int recover(struct server *server, struct error *err)
 {
     int64_t next_run_key;
-    int code = store_scan_open(server->store, recover_run, server, err);
+    int code = store_scan_settings(server->store, recover_setting, server, err);
+    if (code == 0)
+        code = store_scan_open(server->store, recover_run, server, err);
     if (code == 0)
         code = store_next_run_key(server->store, &next_run_key, err);
     if (code != 0)
@@ -412,22 +421,6 @@ static int recover(struct server *server, struct error *err)
     core_recovered(server->core, &input, next_run_key, &server->filling->outbox);
     server_turn_collect(server->filling, server->endpoint);
     return 0;
-}
-
-/* As a request of the shell's own, which nobody waits for. */
-static int set_queue_limits(struct server *server, const struct server_config *config,
-                            struct error *err)
-{
-    int code = 0;
-    for (size_t i = 0; code == 0 && i < config->queue_limit_count; i++) {
-        Api__SetQueueLimitRequest body = API__SET_QUEUE_LIMIT_REQUEST__INIT;
-        body.task_queue = config->queue_limits[i].task_queue;
-        body.has_max_in_flight = true;
-        body.max_in_flight = config->queue_limits[i].max_in_flight;
-        struct core_request request = {.method = METHOD_SET_QUEUE_LIMIT, .body = &body.base};
-        code = handle_in_core(server, &request, err);
-    }
-    return code;
 }
 
 static int watch(struct server *server, int fd, struct error *err)
@@ -452,6 +445,9 @@ static void create_core(struct server *server, const struct server_config *confi
     struct core_config core_config = core_config_default();
     core_config.reclaim_grace_us = config->reclaim_us;
     server->core = core_create(&core_config);
+    for (size_t i = 0; i < config->queue_limit_count; i++)
+        core_configure_queue(server->core, config->queue_limits[i].task_queue,
+                             config->queue_limits[i].max_in_flight);
     server_clock_init(&server->clock);
     server_turn_init(&server->turns[0]);
     server_turn_init(&server->turns[1]);
@@ -478,8 +474,6 @@ int server_open(const struct server_config *config, struct server **ret_server, 
         code = open_wake_fd(server, err);
     if (code == 0)
         code = recover(server, err);
-    if (code == 0)
-        code = set_queue_limits(server, config, err);
     if (code == 0)
         code = endpoint_open(&config->endpoint, &server->endpoint, err);
     if (code != 0) {

@@ -82,8 +82,6 @@ void server_turn_collect(struct server_turn *turn, struct endpoint *endpoint)
     struct outbox *outbox = &turn->outbox;
     for (size_t i = 0; i < outbox->reply_count; i++) {
         const struct outbox_reply *source = &outbox->replies[i];
-        if (source->session == 0)
-            continue; /* the shell's own request */
         struct held_reply reply = {.session = source->session,
                                    .correlation = source->correlation,
                                    .grpc_status = source->grpc_status,

@@ -132,7 +132,7 @@ void reclaim_end(struct core *core)
             continue;
         struct activity *activity, *following;
         DL_FOREACH_SAFE (run->activities, activity, following) {
-            if (activity_is_started(activity) && activity->task.queue == NULL)
+            if (activity->task.session == SESSION_UNCLAIMED)
                 activity_lost(core, activity, reason);
         }
         if (run_is_open(run) && run->workflow_task.state == WORKFLOW_TASK_STARTED &&
@@ -194,7 +194,7 @@ static bool claim(struct core *core, ProtobufCBinaryData data, uint64_t session,
         return false;
     if (task->session == session)
         return true;
-    if (task->session != 0 && task->session != predecessor)
+    if (task->session != 0 && task->session != SESSION_UNCLAIMED && task->session != predecessor)
         return false;
     queue_remove(core, task);
     queue_hold(core, queue, task, session);

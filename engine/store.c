@@ -35,6 +35,11 @@ int store_scan_open(struct store *store, store_run_fn *each, void *arg, struct e
     return store->ops->scan_open(store, each, arg, err);
 }
 
+int store_scan_settings(struct store *store, store_setting_fn *each, void *arg, struct error *err)
+{
+    return store->ops->scan_settings(store, each, arg, err);
+}
+
 int store_next_run_key(struct store *store, int64_t *ret_run_key, struct error *err)
 {
     return store->ops->next_run_key(store, ret_run_key, err);

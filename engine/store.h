@@ -43,8 +43,10 @@ struct store_run {
     int64_t history_length;
 };
 
-/* One transition of one run. */
+/* One transition of one run, or a setting. */
 struct store_write {
+    const char *setting; /* a setting's name: records is its value, empty to remove it, and nothing
+                            else counts. NULL: a run's */
     int64_t run_key;
     struct store_blob records; /* appended to the run's log; may be empty only with `closed` */
     bool opened;               /* the run's first write */
@@ -68,6 +70,11 @@ int store_commit(struct store *store, const struct store_write *writes, size_t c
 typedef int store_run_fn(void *arg, const struct store_run *run, const struct store_blob *records,
                          size_t record_count, struct error *err);
 int store_scan_open(struct store *store, store_run_fn *each, void *arg, struct error *err);
+
+/* Recovery: calls each for every setting; stops at the first non-zero return and returns it. */
+typedef int store_setting_fn(void *arg, const char *name, const struct store_blob *value,
+                             struct error *err);
+int store_scan_settings(struct store *store, store_setting_fn *each, void *arg, struct error *err);
 
 /* Greater than every run key in use. */
 int store_next_run_key(struct store *store, int64_t *ret_run_key, struct error *err);

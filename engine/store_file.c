@@ -35,6 +35,9 @@ static const char *const migrations[STORE_SCHEMA_VERSION] = {
     "  run_key INTEGER NOT NULL,"
     "  prev_seq INTEGER NOT NULL,"
     "  records BLOB NOT NULL) STRICT;",
+    "CREATE TABLE setting ("
+    "  name TEXT PRIMARY KEY,"
+    "  value BLOB NOT NULL) STRICT, WITHOUT ROWID;",
 };
 
 int store_file_lock(const char *path, int *ret_fd, struct error *err)

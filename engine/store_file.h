@@ -3,7 +3,7 @@
  * store_file: the store's SQLite file: its lock, its settings, its schema and its migrations
  * (engine/README.md shows the schema to those who open the file with sqlite3).
  *
- * PATH       the store: tables `run` (one row per run) and `log` (one row per transition)
+ * PATH       the store: tables `run` (one row per run), `log` (one row per transition), `setting`
  * PATH.index derived from it: ids to run keys, the last log row of open runs; safe to delete
  * PATH.lock  held by the engine that has the store open
  */
@@ -14,7 +14,7 @@
 #include "common/uuid.h"
 #include "common/sqlite.h"
 
-#define STORE_SCHEMA_VERSION 1
+#define STORE_SCHEMA_VERSION 2
 
 /* Takes the lock of the store at path: a descriptor that holds it until it is closed.
  * ERR_STORAGE when another process has it, with its process id. */

@@ -110,8 +110,10 @@ static void publish_write(struct store_index *index, const struct store_write *w
 void store_index_publish(struct store_index *index, const struct store_write *writes, size_t count)
 {
     pthread_mutex_lock(&index->lock);
-    for (size_t i = 0; i < count; i++)
-        publish_write(index, &writes[i]);
+    for (size_t i = 0; i < count; i++) {
+        if (writes[i].setting == NULL)
+            publish_write(index, &writes[i]);
+    }
     pthread_mutex_unlock(&index->lock);
 }
 

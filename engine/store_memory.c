@@ -36,6 +36,12 @@ struct memory_id {
     char key[]; /* namespace, NUL, workflow id */
 };
 
+struct memory_setting {
+    struct memory_setting *next;
+    struct memory_record *value;
+    char name[];
+};
+
 struct store_memory {
     struct store store;
     pthread_mutex_t lock;
@@ -43,6 +49,7 @@ struct store_memory {
     struct memory_run *runs; /* rising run keys */
     struct memory_run *runs_by_key;
     struct memory_id *ids;
+    struct memory_setting *settings;
 };
 
 static struct memory_run *run_get(struct store_memory *memory, int64_t run_key)
@@ -106,12 +113,44 @@ static void run_open(struct store_memory *memory, const struct store_run *source
     id->newest = run;
 }
 
+static struct memory_record *record_create(const struct store_blob *blob)
+{
+    struct memory_record *record = malloc(sizeof *record + blob->size);
+    ASSERT(record != NULL);
+    *record = (struct memory_record){.size = blob->size};
+    memcpy(record->data, blob->data, blob->size);
+    return record;
+}
+
+static void setting_destroy(struct store_memory *memory, struct memory_setting *setting)
+{
+    LL_DELETE(memory->settings, setting);
+    free(setting->value);
+    free(setting);
+}
+
+static void setting_change(struct store_memory *memory, const char *name,
+                           const struct store_blob *value)
+{
+    struct memory_setting *setting;
+    LL_FOREACH (memory->settings, setting) {
+        if (strcmp(setting->name, name) == 0)
+            break;
+    }
+    if (setting != NULL)
+        setting_destroy(memory, setting);
+    if (value->size == 0)
+        return;
+    setting = malloc(sizeof *setting + strlen(name) + 1);
+    ASSERT(setting != NULL);
+    setting->value = record_create(value);
+    strcpy(setting->name, name);
+    LL_PREPEND(memory->settings, setting);
+}
+
 static void run_append(struct memory_run *run, const struct store_blob *records)
 {
-    struct memory_record *record = malloc(sizeof *record + records->size);
-    ASSERT(record != NULL);
-    *record = (struct memory_record){.size = records->size};
-    memcpy(record->data, records->data, records->size);
+    struct memory_record *record = record_create(records);
     if (run->records == NULL)
         run->records = record;
     else
@@ -128,6 +167,10 @@ static int memory_commit(struct store *store, const struct store_write *writes, 
     pthread_mutex_lock(&memory->lock);
     for (size_t i = 0; i < count; i++) {
         const struct store_write *write = &writes[i];
+        if (write->setting != NULL) {
+            setting_change(memory, write->setting, &write->records);
+            continue;
+        }
         if (write->opened)
             run_open(memory, &write->run);
         struct memory_run *run = run_get(memory, write->run_key);
@@ -176,6 +219,23 @@ static int memory_scan_open(struct store *store, store_run_fn *each, void *arg, 
             code = each(arg, &run->run, records, run->record_count, err);
     }
     arena_fini(&arena);
+    return code;
+}
+
+/* As above, before the first commit. */
+static int memory_scan_settings(struct store *store, store_setting_fn *each, void *arg,
+                                struct error *err)
+{
+    const struct store_memory *memory = (const struct store_memory *)store;
+    const struct memory_setting *setting;
+    int code = 0;
+    LL_FOREACH (memory->settings, setting) {
+        const struct store_blob value = {.data = setting->value->data,
+                                         .size = setting->value->size};
+        code = each(arg, setting->name, &value, err);
+        if (code != 0)
+            break;
+    }
     return code;
 }
 
@@ -261,6 +321,8 @@ static void memory_close(struct store *store)
         HASH_DEL(memory->ids, id);
         free(id);
     }
+    while (memory->settings != NULL)
+        setting_destroy(memory, memory->settings);
     arena_fini(&memory->arena);
     pthread_mutex_destroy(&memory->lock);
     free(memory);
@@ -270,6 +332,7 @@ static const struct store_ops memory_ops = {
     .close = memory_close,
     .commit = memory_commit,
     .scan_open = memory_scan_open,
+    .scan_settings = memory_scan_settings,
     .next_run_key = memory_next_run_key,
     .find = memory_find,
     .load = memory_load,

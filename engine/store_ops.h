@@ -13,6 +13,7 @@ struct store_ops {
     int (*commit)(struct store *store, const struct store_write *writes, size_t count,
                   struct error *err);
     int (*scan_open)(struct store *store, store_run_fn *each, void *arg, struct error *err);
+    int (*scan_settings)(struct store *store, store_setting_fn *each, void *arg, struct error *err);
     int (*next_run_key)(struct store *store, int64_t *ret_run_key, struct error *err);
     int (*find)(struct store *store, const char *namespace_name, const char *workflow_id,
                 const char *run_id, struct arena *arena, struct store_run *ret_run,

@@ -29,7 +29,7 @@ struct store_sqlite {
     /* The committing thread's; upkeep holds commit_lock to keep commits out. */
     pthread_mutex_t commit_lock;
     sqlite3 *writer;
-    sqlite3_stmt *begin, *commit, *insert_run, *close_run, *insert_row;
+    sqlite3_stmt *begin, *commit, *insert_run, *close_run, *insert_row, *set, *unset;
     int64_t next_seq;
     int wal_pages;
     bool failed;
@@ -90,9 +90,21 @@ static int close_run(struct store_sqlite *sqlite, const struct store_write *writ
     return sqlite_step_done(stmt, err, commit_failed);
 }
 
+static int change_setting(struct store_sqlite *sqlite, const struct store_write *write,
+                          struct error *err)
+{
+    sqlite3_stmt *stmt = write->records.size > 0 ? sqlite->set : sqlite->unset;
+    bind_text(stmt, 1, write->setting);
+    if (write->records.size > 0)
+        sqlite3_bind_blob64(stmt, 2, write->records.data, write->records.size, SQLITE_STATIC);
+    return sqlite_step_done(stmt, err, commit_failed);
+}
+
 static int apply_write(struct store_sqlite *sqlite, const struct store_write *write,
                        struct error *err)
 {
+    if (write->setting != NULL)
+        return change_setting(sqlite, write, err);
     ASSERT(write->records.size > 0 || (write->closed && !write->opened));
     int code = 0;
     if (write->opened) {
@@ -321,6 +333,26 @@ static int sqlite_scan_open(struct store *store, store_run_fn *each, void *arg, 
     return code;
 }
 
+static int sqlite_scan_settings(struct store *store, store_setting_fn *each, void *arg,
+                                struct error *err)
+{
+    struct store_sqlite *sqlite = (struct store_sqlite *)store;
+    sqlite3_stmt *stmt;
+    int code =
+        sqlite_prepare(sqlite->reader, "SELECT name, value FROM setting ORDER BY name", &stmt, err);
+    if (code != 0)
+        return code;
+    while ((code = sqlite_step_row(stmt, err, read_failed)) == 1) {
+        const struct store_blob value = {.data = sqlite3_column_blob(stmt, 1),
+                                         .size = (size_t)sqlite3_column_bytes(stmt, 1)};
+        code = each(arg, sqlite_column_text(stmt, 0), &value, err);
+        if (code != 0)
+            break;
+    }
+    sqlite3_finalize(stmt);
+    return code;
+}
+
 static int sqlite_next_run_key(struct store *store, int64_t *ret_run_key, struct error *err)
 {
     struct store_sqlite *sqlite = (struct store_sqlite *)store;
@@ -404,9 +436,10 @@ static void sqlite_store_close(struct store *store)
 {
     struct store_sqlite *sqlite = (struct store_sqlite *)store;
     store_upkeep_stop(sqlite->upkeep);
-    sqlite3_stmt *const statements[] = {sqlite->begin,       sqlite->commit,     sqlite->insert_run,
-                                        sqlite->close_run,   sqlite->insert_row, sqlite->select_run,
-                                        sqlite->select_runs, sqlite->select_row};
+    sqlite3_stmt *const statements[] = {sqlite->set,        sqlite->unset,      sqlite->begin,
+                                        sqlite->commit,     sqlite->insert_run, sqlite->close_run,
+                                        sqlite->insert_row, sqlite->select_run, sqlite->select_runs,
+                                        sqlite->select_row};
     for (size_t i = 0; i < sizeof statements / sizeof statements[0]; i++)
         sqlite3_finalize(statements[i]);
     store_index_close(sqlite->index);
@@ -422,6 +455,7 @@ static const struct store_ops sqlite_ops = {
     .close = sqlite_store_close,
     .commit = sqlite_commit,
     .scan_open = sqlite_scan_open,
+    .scan_settings = sqlite_scan_settings,
     .next_run_key = sqlite_next_run_key,
     .find = sqlite_find,
     .load = sqlite_load,
@@ -443,6 +477,8 @@ static int prepare(struct store_sqlite *sqlite, struct error *err)
          "UPDATE run SET close_utc_us = ?, status = ?, history_length = ?, last_seq = ?"
          " WHERE run_key = ?"},
         {sqlite->writer, &sqlite->insert_row, "INSERT INTO log VALUES (?, ?, ?, ?)"},
+        {sqlite->writer, &sqlite->set, "INSERT OR REPLACE INTO setting VALUES (?, ?)"},
+        {sqlite->writer, &sqlite->unset, "DELETE FROM setting WHERE name = ?"},
         {sqlite->reader, &sqlite->select_run, "SELECT " RUN_COLUMNS " FROM run WHERE run_key = ?"},
         {sqlite->reader, &sqlite->select_runs,
          "SELECT " RUN_COLUMNS " FROM run WHERE run_key < ? ORDER BY run_key DESC"},

@@ -112,7 +112,7 @@ static bool add_poll(struct argosy_worker *worker, enum poll_kind kind, const ch
 {
     struct worker_poll *poll = &worker->polls[worker->poll_count++];
     *poll = (struct worker_poll){.worker = worker, .kind = kind, .slots = slots};
-    poll->wanted_slots = slots;
+    poll->wanted_slots = poll->own_slots = slots;
     poll->queue = queue == NULL ? NULL : arena_strdup(&worker->arena, queue);
     return poll->queue != NULL;
 }
@@ -283,6 +283,27 @@ void argosy_worker_destroy(struct argosy_worker *worker)
     free(worker);
 }
 
+/* ---- slots that the engine tells ---- */
+
+int worker_slots_told(struct worker_poll *poll, int slots, struct error *err)
+{
+    struct argosy_worker *worker = poll->worker;
+    pthread_mutex_lock(&worker->mutex);
+    poll->wanted_slots = slots > 0 ? slots : poll->own_slots;
+    int code = grow_pool(worker, err);
+    pthread_mutex_unlock(&worker->mutex);
+    return code;
+}
+
+/* What an engine told ends with it; the next one tells what it has kept. */
+static void forget_told_slots(struct argosy_worker *worker)
+{
+    pthread_mutex_lock(&worker->mutex);
+    for (size_t i = 0; i < worker->poll_count; i++)
+        worker->polls[i].wanted_slots = worker->polls[i].own_slots;
+    pthread_mutex_unlock(&worker->mutex);
+}
+
 /* ---- sessions ---- */
 
 static void on_hello(void *context, struct arena *arena, Api__HelloRequest *hello)
@@ -295,8 +316,9 @@ static void on_hello(void *context, struct arena *arena, Api__HelloRequest *hell
 static void on_session(void *context, const Api__HelloResponse *hello, bool engine_changed)
 {
     struct argosy_worker *worker = context;
-    (void)engine_changed; /* polls are issued anew in either case */
     worker->has_session = true;
+    if (engine_changed)
+        forget_told_slots(worker);
     activity_host_lose(worker->host, hello->n_lost_task_tokens, hello->lost_task_tokens);
     if (worker->machine.state != WORKER_SERVING)
         return;
@@ -349,7 +371,7 @@ int argosy_worker_set_slots(struct argosy_worker *worker, const char *queue, int
     for (size_t i = 0; i < worker->poll_count; i++) {
         struct worker_poll *poll = &worker->polls[i];
         if (poll->kind == POLL_ACTIVITY && strcmp(poll->queue, queue) == 0) {
-            poll->wanted_slots = slots;
+            poll->wanted_slots = poll->own_slots = slots;
             code = grow_pool(worker, inner);
         }
     }

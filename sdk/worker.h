@@ -41,7 +41,8 @@ struct worker_poll {
     int slots;
     uint64_t correlation_id; /* of the open request; 0 when there is none */
     uint64_t retry_ns;       /* when to ask again; 0: not waiting for that */
-    int wanted_slots;        /* under the worker's mutex: set_slots */
+    int wanted_slots;        /* under the worker's mutex: what set_slots or the engine said */
+    int own_slots;           /* likewise: what the process was configured with, or set_slots said */
 };
 
 /* A workflow task whose answer is not yet acknowledged, or whose history is being fetched. */
@@ -88,6 +89,9 @@ struct argosy_worker {
 /* One line to on_log. Any thread. */
 void worker_log(struct argosy_worker *worker, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+
+/* The engine says how many slots to poll with; 0: the process's own. */
+int worker_slots_told(struct worker_poll *poll, int slots, struct error *err);
 
 /* ---- worker_poll.c ---- */
 

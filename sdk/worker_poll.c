@@ -75,6 +75,26 @@ static void issue(struct worker_poll *poll)
 
 /* ---- what comes ---- */
 
+/* A message with nothing but slots; a task has a token, which alone is longer. */
+#define NOTICE_SIZE_MAX 16
+
+/* Operators set how many activities of the queue each process runs: the next turn polls so. */
+static void slots_told(struct worker_poll *poll, const struct connection_reply *reply)
+{
+    struct argosy_worker *worker = poll->worker;
+    struct error err = {0};
+    ProtobufCMessage *message;
+    arena_reset(&worker->task_arena);
+    int code = connection_reply_decode(reply, &worker->task_arena, &message, &err);
+    if (code == 0) {
+        const Api__PollActivityTaskQueueResponse *notice =
+            (const Api__PollActivityTaskQueueResponse *)message;
+        code = worker_slots_told(poll, notice->poller_slots, &err);
+    }
+    if (code < 0)
+        worker_log(worker, "cannot change the slots of %s: %s", poll->queue, err.text);
+}
+
 static void activity_arrived(struct worker_poll *poll, const struct connection_reply *reply)
 {
     struct argosy_worker *worker = poll->worker;
@@ -130,7 +150,9 @@ static void on_poll_reply(void *context, const struct connection_reply *reply)
     }
     /* An empty body is a poll that ended without a task. */
     if (reply->body_size > 1) {
-        if (poll->kind == POLL_ACTIVITY)
+        if (poll->kind == POLL_ACTIVITY && reply->body_size <= NOTICE_SIZE_MAX)
+            slots_told(poll, reply);
+        else if (poll->kind == POLL_ACTIVITY)
             activity_arrived(poll, reply);
         else
             worker_task_begin(poll->worker, reply->body, reply->body_size);

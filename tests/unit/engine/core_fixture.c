@@ -32,6 +32,7 @@ void fixture_fini(struct fixture *fixture)
     for (size_t i = 0; i < fixture->log_count; i++)
         free(fixture->logs[i].blobs);
     free(fixture->logs);
+    free(fixture->settings);
     free(fixture->replies);
     arena_fini(&fixture->arena);
 }
@@ -59,8 +60,28 @@ static struct fixture_log *find_log(struct fixture *fixture, int64_t run_key)
     return NULL;
 }
 
+static struct store_blob copy_blob(struct fixture *fixture, const struct store_blob *blob)
+{
+    return (struct store_blob){.data = arena_memdup(&fixture->arena, blob->data, blob->size),
+                               .size = blob->size};
+}
+
+static void write_setting(struct fixture *fixture, const struct store_write *write)
+{
+    fixture->settings =
+        reallocarray(fixture->settings, fixture->setting_count + 1, sizeof *fixture->settings);
+    assert_non_null(fixture->settings);
+    fixture->settings[fixture->setting_count++] =
+        (struct fixture_setting){.name = arena_strdup(&fixture->arena, write->setting),
+                                 .value = copy_blob(fixture, &write->records)};
+}
+
 static void write_log(struct fixture *fixture, const struct store_write *write)
 {
+    if (write->setting != NULL) {
+        write_setting(fixture, write);
+        return;
+    }
     if (write->opened) {
         assert_null(find_log(fixture, write->run_key));
         fixture->logs = reallocarray(fixture->logs, fixture->log_count + 1, sizeof *fixture->logs);
@@ -76,8 +97,7 @@ static void write_log(struct fixture *fixture, const struct store_write *write)
         log->blobs = reallocarray(log->blobs, log->capacity, sizeof *log->blobs);
         assert_non_null(log->blobs);
     }
-    const uint8_t *data = arena_memdup(&fixture->arena, write->records.data, write->records.size);
-    log->blobs[log->count++] = (struct store_blob){.data = data, .size = write->records.size};
+    log->blobs[log->count++] = copy_blob(fixture, &write->records);
     if (write->closed) {
         log->closed = true;
         log->run.status = write->run.status;
@@ -274,11 +294,35 @@ void fixture_lose(struct fixture *fixture, uint64_t session, const char *reason)
     end_call(fixture);
 }
 
+/* Whether a later change of the same name is there. */
+static bool is_superseded(const struct fixture *fixture, size_t place)
+{
+    for (size_t i = place + 1; i < fixture->setting_count; i++) {
+        if (strcmp(fixture->settings[i].name, fixture->settings[place].name) == 0)
+            return true;
+    }
+    return false;
+}
+
+static void recover_settings(struct fixture *fixture)
+{
+    for (size_t i = 0; i < fixture->setting_count; i++) {
+        const struct fixture_setting *setting = &fixture->settings[i];
+        struct error err = {0};
+        if (setting->value.size > 0 && !is_superseded(fixture, i) &&
+            core_recover_setting(fixture->core, setting->name, &setting->value, &err) < 0)
+            fail_msg("setting cannot be read back: %s", err.text);
+    }
+}
+
 void fixture_restart(struct fixture *fixture)
 {
     core_destroy(fixture->core);
     fixture->core = core_create(&fixture->config);
     fixture->loses_writes = false;
+    if (fixture->on_start != NULL)
+        fixture->on_start(fixture->core);
+    recover_settings(fixture);
     int64_t next_run_key = 1;
     for (size_t i = 0; i < fixture->log_count; i++) {
         struct fixture_log *log = &fixture->logs[i];

@@ -24,6 +24,12 @@ struct fixture_log {
     size_t count, capacity;
 };
 
+/* A change of a setting; the last one of a name counts. */
+struct fixture_setting {
+    const char *name;
+    struct store_blob value; /* empty: removed */
+};
+
 struct fixture_reply {
     uint64_t session, correlation;
     int grpc_status;
@@ -40,9 +46,12 @@ struct fixture {
     uint64_t sequence;
     uint64_t entropy;
     uint64_t next_correlation;
-    bool loses_writes; /* nothing becomes durable any more, until a restart */
+    void (*on_start)(struct core *core); /* before each recovery; NULL: nothing is configured */
+    bool loses_writes;                   /* nothing becomes durable any more, until a restart */
     struct fixture_log *logs;
     size_t log_count;
+    struct fixture_setting *settings;
+    size_t setting_count;
     struct fixture_reply *replies;
     size_t reply_count, reply_capacity;
     struct outbox_kill kills[16];

@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/buffer.h"
+
 #define SIZE ((size_t)100)
 
 static int setup(void **state, bool is_memory)
@@ -80,6 +82,48 @@ static void logs_come_back_in_order(void **state)
     int64_t run_key;
     assert_int_equal(store_next_run_key(fixture->store, &run_key, NULL), 0);
     assert_int_equal(run_key, 3);
+}
+
+static int collect_setting(void *arg, const char *name, const struct store_blob *value,
+                           struct error *err)
+{
+    (void)err;
+    buffer_printf(arg, "%s=%.*s;", name, (int)value->size, (const char *)value->data);
+    return 0;
+}
+
+static void expect_settings(struct store_fixture *fixture, const char *expected)
+{
+    struct buffer text = {0};
+    assert_int_equal(store_scan_settings(fixture->store, collect_setting, &text, NULL), 0);
+    assert_string_equal(buffer_text(&text), expected);
+    buffer_fini(&text);
+}
+
+static struct store_write write_setting(const char *name, const char *value)
+{
+    return (struct store_write){.setting = name,
+                                .records = {.data = (const uint8_t *)value, .size = strlen(value)}};
+}
+
+/* Settings are replaced and removed, in the order of the writes, beside runs. */
+static void settings_come_back(void **state)
+{
+    struct store_fixture *fixture = *state;
+    expect_settings(fixture, "");
+    struct store_write writes[] = {
+        write_setting("a", "1"), write_open(&fixture->arena, 1, "id", SIZE),
+        write_setting("a", "2"), write_setting("b", "3"),
+        write_setting("b", ""),
+    };
+    commit_all(fixture->store, writes, 5);
+    fixture_reopen(fixture);
+    expect_settings(fixture, "a=2;");
+    check_log(fixture, 1, 1, SIZE);
+    commit_one(fixture->store, write_setting("a", ""));
+    commit_one(fixture->store, write_setting("never there", ""));
+    fixture_reopen(fixture);
+    expect_settings(fixture, "");
 }
 
 static void blobs_of_any_size_come_back(void **state)
@@ -314,6 +358,7 @@ int main(void)
         BOTH(a_log_that_does_not_fit_is_refused),
         BOTH(finds_runs_by_id),
         BOTH(finds_every_run_while_the_index_is_written),
+        BOTH(settings_come_back),
         BOTH(scans_open_runs_in_order),
         BOTH(lists_newest_first),
         BOTH(one_commit_may_hold_a_whole_run),

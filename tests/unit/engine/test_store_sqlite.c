@@ -79,6 +79,21 @@ static void a_newer_schema_is_refused(void **state)
     assert_non_null(strstr(err.text, "newer"));
 }
 
+/* Version 1 had no settings. */
+static void a_store_of_version_1_is_migrated(void **state)
+{
+    struct store_fixture *fixture = *state;
+    struct error err = {0};
+    commit_one(fixture->store, write_open(&fixture->arena, 1, "a", SIZE));
+    close_store(fixture);
+    run_sql(fixture->path, "DROP TABLE setting; PRAGMA user_version = 1");
+    assert_int_equal(store_open(fixture->path, &fixture->store, &err), 0);
+    struct store_write write = {.setting = "name",
+                                .records = {.data = (const uint8_t *)"value", .size = 5}};
+    commit_one(fixture->store, write);
+    check_log(fixture, 1, 1, SIZE);
+}
+
 static void foreign_files_are_refused(void **state)
 {
     struct store_fixture *fixture = *state;
@@ -198,9 +213,13 @@ int main(void)
 {
 #define CASE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
     const struct CMUnitTest tests[] = {
-        CASE(a_second_engine_is_refused),         CASE(a_newer_schema_is_refused),
-        CASE(foreign_files_are_refused),          CASE(the_index_is_rebuilt),
-        CASE(an_old_index_is_brought_up_to_date), CASE(a_broken_chain_is_found),
+        CASE(a_second_engine_is_refused),
+        CASE(a_newer_schema_is_refused),
+        CASE(a_store_of_version_1_is_migrated),
+        CASE(foreign_files_are_refused),
+        CASE(the_index_is_rebuilt),
+        CASE(an_old_index_is_brought_up_to_date),
+        CASE(a_broken_chain_is_found),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
