@@ -10,9 +10,10 @@
 #include "common/buffer.h"
 #include "common/limits.h"
 #include "common/log.h"
-#include "worker_gpu/batcher.h"
+#include "worker_gpu/embed_artifact.h"
 #include "worker_gpu/embed_task.h"
-#include "worker_gpu/heartbeats.h"
+#include "worker_gpu/failure.h"
+#include "worker_gpu/gpu_context.h"
 #include "worker_gpu/infer_task.h"
 #include "worker_gpu/thread_pool.h"
 
@@ -49,8 +50,7 @@ struct gpu_activities {
     struct gpu_activities_options options;
     struct thread_pool *pool;   /* reads and answers: never waits */
     struct thread_pool *loader; /* waits for models that are not at hand */
-    struct batcher *batcher;
-    struct heartbeats *heartbeats;
+    struct gpu_context context; /* owns its batcher and heartbeats */
 };
 
 #define TASK_OF(pointer, member)                                                                   \
@@ -89,14 +89,8 @@ static void answer_result(struct gpu_task *task)
 static void answer_failure(struct gpu_task *task)
 {
     struct argosy_error err = {0};
-    if (task->failure_type != NULL)
-        argosy_failure_raise(argosy_activity_arena(task->activity),
-                             &(struct argosy_failure_options){.type = task->failure_type,
-                                                              .message = task->err.text,
-                                                              .non_retryable = true},
-                             &err);
-    else
-        argosy_error_set(&err, task->code, "%s", task->err.text);
+    task->err.code = task->code;
+    failure_set(task->activity, task->failure_type, &task->err, &err);
     argosy_activity_fail(task->activity, &err);
 }
 
@@ -115,7 +109,7 @@ static void answer_unwanted(struct gpu_task *task)
 
 static void task_destroy(struct gpu_task *task)
 {
-    served_models_give(task->activities->options.models, &task->served);
+    served_models_give(task->activities->context.models, &task->served);
     infer_task_fini(&task->infer);
     embed_task_fini(&task->embed);
     free(task);
@@ -123,7 +117,7 @@ static void task_destroy(struct gpu_task *task)
 
 static void answer(struct gpu_task *task)
 {
-    heartbeats_remove(task->activities->heartbeats, &task->heartbeat);
+    heartbeats_remove(task->activities->context.heartbeats, &task->heartbeat);
     if (task->code == 0)
         answer_result(task);
     if (task->code == ERR_CANCELED)
@@ -173,7 +167,7 @@ static const struct batch_job_functions job_functions = {is_wanted, on_results, 
 static void on_turn(void *arg)
 {
     struct gpu_activities *activities = arg;
-    heartbeats_turn(activities->heartbeats);
+    heartbeats_turn(activities->context.heartbeats);
     activities->options.on_turn(activities->options.arg);
 }
 
@@ -254,7 +248,7 @@ static void submit(struct gpu_task *task)
     task->batch_job.functions = &job_functions;
     /* Once submitted, the task is the compute thread's: it may be answered and gone already. */
     struct error err;
-    int code = batcher_submit(task->activities->batcher, &task->batch_job, &err);
+    int code = batcher_submit(task->activities->context.batcher, &task->batch_job, &err);
     if (code == 0)
         return;
     task->code = code;
@@ -262,32 +256,18 @@ static void submit(struct gpu_task *task)
     answer(task);
 }
 
-static const char *model_failure_type(int code)
-{
-    switch (code) {
-    case ERR_NOT_FOUND:
-    case ERR_INVALID:
-        return FAILURE_MODEL_NOT_FOUND;
-    case ERR_CORRUPT:
-    case ERR_UNSUPPORTED:
-        return FAILURE_INVALID_MODEL;
-    default:
-        return NULL;
-    }
-}
-
 static void load_job(struct pool_job *job)
 {
     struct gpu_task *task = TASK_OF(job, pool_job);
     struct gpu_activities *activities = task->activities;
     task->code =
-        served_models_take(activities->options.models, model_name(task), &task->served, &task->err);
+        served_models_take(activities->context.models, model_name(task), &task->served, &task->err);
     if (task->code == ERR_DEVICE)
         activities->options.on_device_failed(activities->options.arg, &task->err);
     if (task->code == 0) {
         submit(task);
     } else {
-        task->failure_type = model_failure_type(task->code);
+        task->failure_type = failure_of_model(task->code);
         answer(task);
     }
 }
@@ -299,7 +279,7 @@ static void read_task(struct gpu_task *task)
     if (task->code != 0) {
         task->failure_type = task->code == ERR_INVALID ? FAILURE_INVALID_INPUT : NULL;
         answer(task);
-    } else if (served_models_find(activities->options.models, model_name(task), &task->served)) {
+    } else if (served_models_find(activities->context.models, model_name(task), &task->served)) {
         submit(task);
     } else {
         task->pool_job.run = load_job;
@@ -310,8 +290,8 @@ static void read_task(struct gpu_task *task)
 static void read_job(struct pool_job *job)
 {
     struct gpu_task *task = TASK_OF(job, pool_job);
-    struct batcher *batcher = task->activities->batcher;
-    heartbeats_add(task->activities->heartbeats, &task->heartbeat);
+    struct batcher *batcher = task->activities->context.batcher;
+    heartbeats_add(task->activities->context.heartbeats, &task->heartbeat);
     read_task(task);
     batcher_expect(batcher, -1); /* the task may be gone by now */
 }
@@ -335,7 +315,7 @@ static void take(struct argosy_activity *activity, struct gpu_activities *activi
     task->heartbeat.write_details = write_details;
     task->pool_job.run = read_job;
     task->pool_job.is_urgent = argosy_activity_info(activity)->priority == BATCH_PRIORITY_FIRST;
-    batcher_expect(activities->batcher, 1);
+    batcher_expect(activities->context.batcher, 1);
     thread_pool_submit(activities->pool, &task->pool_job);
 }
 
@@ -353,7 +333,10 @@ int gpu_activities_register(struct gpu_activities *activities, struct argosy_reg
                             struct error *err)
 {
     struct argosy_error why = {0};
-    int code = argosy_registry_add_async_activity(registry, ACTIVITY_RUN_INFERENCE, run_inference,
+    int code = argosy_registry_add_activity(registry, ACTIVITY_EMBED_ARTIFACT, embed_artifact,
+                                            &activities->context, &why);
+    if (code == 0)
+        code = argosy_registry_add_async_activity(registry, ACTIVITY_RUN_INFERENCE, run_inference,
                                                   activities, &why);
     if (code == 0)
         code = argosy_registry_add_async_activity(registry, ACTIVITY_COMPUTE_EMBEDDINGS,
@@ -370,14 +353,22 @@ int gpu_activities_create(const struct gpu_activities_options *options,
     if (activities == NULL)
         return error_set(err, ERR_MEMORY, "out of memory");
     activities->options = *options;
+    activities->context = (struct gpu_context){
+        .models = options->models,
+        .storage = options->storage,
+        .scratch_dir = options->scratch_dir,
+        .batch_tokens = options->batch.tokens_max,
+        .on_device_failed = options->on_device_failed,
+        .arg = options->arg,
+    };
     struct batcher_callbacks callbacks = {activities, on_turn, on_device_failed};
-    int code = heartbeats_create(&activities->heartbeats, err);
+    int code = heartbeats_create(&activities->context.heartbeats, err);
     if (code == 0)
         code = thread_pool_create(options->pool_threads, &activities->pool, err);
     if (code == 0)
         code = thread_pool_create(LOADER_THREADS, &activities->loader, err);
     if (code == 0)
-        code = batcher_create(&options->batch, &callbacks, &activities->batcher, err);
+        code = batcher_create(&options->batch, &callbacks, &activities->context.batcher, err);
     if (code != 0) {
         gpu_activities_destroy(activities);
         return code;
@@ -394,7 +385,7 @@ void gpu_activities_destroy(struct gpu_activities *activities)
      * With every task answered the batcher has nothing more for them. */
     thread_pool_destroy(activities->pool);
     thread_pool_destroy(activities->loader);
-    batcher_destroy(activities->batcher);
-    heartbeats_destroy(activities->heartbeats);
+    batcher_destroy(activities->context.batcher);
+    heartbeats_destroy(activities->context.heartbeats);
     free(activities);
 }

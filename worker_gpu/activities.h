@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * activities: run_inference and compute_embeddings, from the engine's task to its completion.
+ * activities: run_inference and compute_embeddings, from the engine's task to its completion, and
+ * what they share with embed_artifact.
  *
  *   taken     on the worker's loop: a gpu_task is made and put on the pool
  *   read      on a pool thread: JSON, model, checkpoint of the dispatch before, tokens; on a
@@ -12,10 +13,9 @@
  * no longer wanted leaves the queue before the next batch; when the worker drains it goes back to
  * the engine with its newest checkpoint (heartbeats.h), else it is closed as canceled.
  *
- * Failures that a retry would not mend: type "InvalidInput" for wrong input, "ModelNotFound" for a
- * model that is not there (the text names the nearest), "InvalidModel" for one that is damaged. A
- * device that fails ends the process through on_device_failed, and the engine counts every task it
- * held as lost.
+ * embed_artifact goes another way (embed_artifact.h): on a thread of the SDK, which gives its texts
+ * to the same batcher. Failures are those of failure.h. A device that fails ends the process
+ * through on_device_failed, and the engine counts every task it held as lost.
  *
  * Threading: create and destroy on one thread; the rest is inside.
  */
@@ -26,18 +26,17 @@
 #include <stdint.h>
 
 #include "common/error.h"
+#include "storage/storage_client.h"
 #include "worker_gpu/batch_queue.h"
 #include "worker_gpu/served_models.h"
 
 #define ACTIVITY_RUN_INFERENCE      "run_inference"
 #define ACTIVITY_COMPUTE_EMBEDDINGS "compute_embeddings"
 
-#define FAILURE_INVALID_INPUT   "InvalidInput"
-#define FAILURE_MODEL_NOT_FOUND "ModelNotFound"
-#define FAILURE_INVALID_MODEL   "InvalidModel"
-
 struct gpu_activities_options {
-    struct served_models *models; /* borrowed */
+    struct served_models *models; /* borrowed, as are the next two */
+    struct storage_client *storage;
+    const char *scratch_dir;
     struct batch_queue_options batch;
     uint32_t pool_threads;
     void *arg; /* for the two below; the first runs on the compute thread, the other on any */
@@ -51,7 +50,7 @@ struct gpu_activities;
 int gpu_activities_create(const struct gpu_activities_options *options,
                           struct gpu_activities **ret_activities, struct error *err);
 
-/* Registers both types; activities must outlive what is run from the registry. */
+/* Registers all types; activities must outlive what is run from the registry. */
 int gpu_activities_register(struct gpu_activities *activities, struct argosy_registry *registry,
                             struct error *err);
 

@@ -2,7 +2,9 @@
 /* gpu_worker: see gpu_worker.h. */
 #include "worker_gpu/gpu_worker.h"
 
+#include <limits.h>
 #include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "common/clock.h"
@@ -25,6 +27,7 @@ struct gpu_worker {
     struct device *device;
     struct served_models *models;
     uint32_t batch_tokens;
+    char scratch_dir[PATH_MAX];
     struct gpu_activities *activities;
 };
 
@@ -83,11 +86,17 @@ static int open_models(const struct fleet_config *config, const struct fleet_gro
     return served_models_create(&options, group->model, &worker->models, err);
 }
 
-static int open_activities(const struct fleet_group *group, const struct gpu_worker_hooks *hooks,
+static int open_activities(const struct fleet_config *config, const struct fleet_group *group,
+                           struct storage_client *storage, const struct gpu_worker_hooks *hooks,
                            struct gpu_worker *worker, struct error *err)
 {
+    if ((size_t)snprintf(worker->scratch_dir, sizeof worker->scratch_dir, "%s/scratch",
+                         config->data_dir) >= sizeof worker->scratch_dir)
+        return error_set(err, ERR_INVALID, "the data folder's path is too long");
     struct gpu_activities_options options = {
         .models = worker->models,
+        .storage = storage,
+        .scratch_dir = worker->scratch_dir,
         .batch = {.tokens_max = worker->batch_tokens,
                   .jobs_max = JOBS_MAX,
                   .delay_ns = (uint64_t)group->batch_delay_us * NS_PER_US},
@@ -100,8 +109,8 @@ static int open_activities(const struct fleet_group *group, const struct gpu_wor
 }
 
 int gpu_worker_open(const struct fleet_config *config, const struct fleet_group *group,
-                    const struct gpu_worker_hooks *hooks, struct gpu_worker **ret_worker,
-                    struct error *ret_reason, struct error *err)
+                    struct storage_client *storage, const struct gpu_worker_hooks *hooks,
+                    struct gpu_worker **ret_worker, struct error *ret_reason, struct error *err)
 {
     struct gpu_worker *worker = calloc(1, sizeof *worker);
     if (worker == NULL)
@@ -112,7 +121,7 @@ int gpu_worker_open(const struct fleet_config *config, const struct fleet_group 
     if (code == 0)
         code = open_models(config, group, worker, err);
     if (code == 0)
-        code = open_activities(group, hooks, worker, err);
+        code = open_activities(config, group, storage, hooks, worker, err);
     if (code != 0) {
         gpu_worker_close(worker);
         return code;

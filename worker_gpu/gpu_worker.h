@@ -13,6 +13,7 @@
 #include "common/error.h"
 #include "common/fleet_config.h"
 #include "kernels/device.h"
+#include "storage/storage_client.h"
 
 struct gpu_worker;
 
@@ -23,13 +24,14 @@ struct gpu_worker_hooks {
     void (*on_device_failed)(void *arg, const struct error *err); /* must not return */
 };
 
-/* Opens everything that group asks for; config and group are borrowed for its life. *ret_reason
+/* Opens everything that group asks for; config, group and storage are borrowed for its
+ * life. *ret_reason
  * says why the CPU computes where `device: auto` found no CUDA device, else its text is "".
  * ERR_NOT_FOUND, ERR_CORRUPT for the model, ERR_UNSUPPORTED for the device or the model,
  * ERR_DEVICE, ERR_MEMORY. */
 int gpu_worker_open(const struct fleet_config *config, const struct fleet_group *group,
-                    const struct gpu_worker_hooks *hooks, struct gpu_worker **ret_worker,
-                    struct error *ret_reason, struct error *err);
+                    struct storage_client *storage, const struct gpu_worker_hooks *hooks,
+                    struct gpu_worker **ret_worker, struct error *ret_reason, struct error *err);
 
 /* Every task must have been answered. Accepts NULL. */
 void gpu_worker_close(struct gpu_worker *worker);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * argosy-worker-gpu: runs the GPU activities of one group of the fleet's config, run_inference and
- * compute_embeddings and those of the group's plug-ins (docs/spec/04-supervision.md; worker/).
+ * argosy-worker-gpu: runs the GPU activities of one group of the fleet's config, run_inference,
+ * compute_embeddings, embed_artifact and those of the group's plug-ins
+ * (docs/spec/04-supervision.md; worker/).
  *
  * It opens the group's device and model and warms up before it serves. Where the CPU computes, its
  * log says so. A device that fails while it serves ends the process at once with EXIT_GPU_POISONED:
@@ -57,8 +58,8 @@ static int open_worker(void *arg, const struct worker_process *process, struct e
     struct context *context = arg;
     struct gpu_worker_hooks hooks = {process->child, compute_turned, device_failed};
     struct error fallback;
-    int code =
-        gpu_worker_open(process->config, process->group, &hooks, &context->gpu, &fallback, err);
+    int code = gpu_worker_open(process->config, process->group, process->storage, &hooks,
+                               &context->gpu, &fallback, err);
     if (code == 0)
         log_opened(context->gpu, process->group, &fallback);
     return code;

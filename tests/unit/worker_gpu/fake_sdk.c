@@ -16,6 +16,7 @@ static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 static struct {
     char type[64];
     argosy_async_activity_function *function;
+    argosy_activity_function *synchronous;
     void *user_data;
 } registered[4];
 static size_t registered_count;
@@ -43,14 +44,57 @@ void fake_activity_destroy(struct argosy_activity *activity)
 {
     free(activity->result);
     free(activity->details);
+    while (activity->memory != NULL) {
+        void *before = *(void **)activity->memory;
+        free(activity->memory);
+        activity->memory = before;
+    }
     free(activity);
+}
+
+struct call {
+    struct argosy_activity *activity;
+    argosy_activity_function *function;
+    void *user_data;
+};
+
+/* As the SDK's threads do (sdk/activity.c). */
+static void *run_call(void *arg)
+{
+    struct call call = *(struct call *)arg;
+    struct argosy_payload result = {0};
+    struct argosy_error err = {0};
+    free(arg);
+    int code = call.function(call.activity, call.user_data, &result, &err);
+    if (code == ARGOSY_ACTIVITY_RELEASED)
+        argosy_activity_release(call.activity);
+    else if (code == 0)
+        argosy_activity_complete(call.activity, &result);
+    else if (code == ARGOSY_ERR_CANCELED && argosy_activity_is_canceled(call.activity))
+        argosy_activity_cancel(call.activity);
+    else
+        argosy_activity_fail(call.activity, &err);
+    return NULL;
+}
+
+static void start_call(struct argosy_activity *activity, argosy_activity_function *function,
+                       void *user_data)
+{
+    pthread_t thread;
+    struct call *call = malloc(sizeof *call);
+    ASSERT(call != NULL);
+    *call = (struct call){activity, function, user_data};
+    ASSERT(pthread_create(&thread, NULL, run_call, call) == 0 && pthread_detach(thread) == 0);
 }
 
 void fake_start(struct argosy_activity *activity)
 {
     for (size_t i = 0; i < registered_count; i++) {
         if (strcmp(registered[i].type, activity->info.activity_type) == 0) {
-            registered[i].function(activity, registered[i].user_data);
+            if (registered[i].synchronous != NULL)
+                start_call(activity, registered[i].synchronous, registered[i].user_data);
+            else
+                registered[i].function(activity, registered[i].user_data);
             return;
         }
     }
@@ -64,6 +108,14 @@ enum fake_outcome fake_wait(struct argosy_activity *activity)
         pthread_cond_wait(&changed, &mutex);
     pthread_mutex_unlock(&mutex);
     return activity->outcome;
+}
+
+bool fake_is_open(struct argosy_activity *activity)
+{
+    pthread_mutex_lock(&mutex);
+    bool is_open = activity->outcome == FAKE_OPEN;
+    pthread_mutex_unlock(&mutex);
+    return is_open;
 }
 
 void fake_wait_for_details(struct argosy_activity *activity)
@@ -94,20 +146,37 @@ static void finish(struct argosy_activity *activity, enum fake_outcome outcome)
 
 /* ---- what activities.c calls ---- */
 
-int argosy_registry_add_async_activity(struct argosy_registry *registry, const char *type,
-                                       argosy_async_activity_function *function, void *user_data,
-                                       struct argosy_error *err)
+static void add(const char *type, argosy_async_activity_function *function,
+                argosy_activity_function *synchronous, void *user_data)
 {
-    (void)registry;
-    (void)err;
     size_t i = 0;
     while (i < registered_count && strcmp(registered[i].type, type) != 0)
         i++;
     ASSERT(i < sizeof registered / sizeof registered[0]);
     snprintf(registered[i].type, sizeof registered[i].type, "%s", type);
     registered[i].function = function;
+    registered[i].synchronous = synchronous;
     registered[i].user_data = user_data;
     registered_count = i == registered_count ? i + 1 : registered_count;
+}
+
+int argosy_registry_add_async_activity(struct argosy_registry *registry, const char *type,
+                                       argosy_async_activity_function *function, void *user_data,
+                                       struct argosy_error *err)
+{
+    (void)registry;
+    (void)err;
+    add(type, function, NULL, user_data);
+    return 0;
+}
+
+int argosy_registry_add_activity(struct argosy_registry *registry, const char *type,
+                                 argosy_activity_function *function, void *user_data,
+                                 struct argosy_error *err)
+{
+    (void)registry;
+    (void)err;
+    add(type, NULL, function, user_data);
     return 0;
 }
 
@@ -128,8 +197,17 @@ const struct argosy_payload *argosy_activity_last_heartbeat(const struct argosy_
 
 struct argosy_arena *argosy_activity_arena(struct argosy_activity *activity)
 {
-    (void)activity;
-    return NULL;
+    return (struct argosy_arena *)activity;
+}
+
+void *argosy_arena_alloc(struct argosy_arena *arena, size_t size)
+{
+    struct argosy_activity *activity = (struct argosy_activity *)arena;
+    void **piece = malloc(16 + size);
+    ASSERT(piece != NULL);
+    *piece = activity->memory;
+    activity->memory = piece;
+    return (char *)piece + 16;
 }
 
 bool argosy_activity_is_canceled(const struct argosy_activity *activity)

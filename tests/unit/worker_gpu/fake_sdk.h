@@ -31,17 +31,21 @@ struct argosy_activity {
     bool is_non_retryable;
     unsigned heartbeats;
     char *details; /* of the newest heartbeat that had some */
+    void *memory;  /* of the task's arena: the newest piece, which begins with the one before */
 };
 
 /* A task of type with JSON input (borrowed) that is not started yet. */
 struct argosy_activity *fake_activity_create(const char *type, const char *input);
 void fake_activity_destroy(struct argosy_activity *activity);
 
-/* Hands it to the function that was registered for its type. */
+/* Hands it to the function that was registered for its type; a synchronous one gets a thread. */
 void fake_start(struct argosy_activity *activity);
 
 /* Waits until it is finished; returns how. */
 enum fake_outcome fake_wait(struct argosy_activity *activity);
+
+/* Whether it is not finished yet. */
+bool fake_is_open(struct argosy_activity *activity);
 
 /* Waits until it has had a heartbeat with details, or is finished. */
 void fake_wait_for_details(struct argosy_activity *activity);

@@ -18,6 +18,7 @@
 #include "models/model_synth.h"
 #include "tests/test.h"
 #include "tests/unit/worker_gpu/fake_sdk.h"
+#include "worker_gpu/failure.h"
 #include "worker_gpu/model_shelf.h"
 
 #define WIDTH 64
