@@ -7,6 +7,7 @@
 #include "common/assert.h"
 #include "engine/activity.h"
 #include "engine/failure.h"
+#include "engine/run_retry.h"
 #include "engine/start.h"
 #include "engine/timer.h"
 #include "engine/validate.h"
@@ -331,11 +332,15 @@ static void apply_fail(struct command_batch *batch, const Api__Command *command)
         event->workflow_execution_failed_event_attributes;
     attributes->failure =
         message_copy(&run->arena, command->fail_workflow_execution_command_attributes->failure);
+    struct run_retry retry;
+    run_retry_decide(batch->core, run, attributes->failure, &retry);
     attributes->has_retry_state = true;
-    attributes->retry_state = RETRY_STATE_RETRY_POLICY_NOT_SET;
+    attributes->retry_state = retry.state;
+    attributes->new_execution_run_id = run_retry_id(&retry, &run->arena);
     attributes->has_workflow_task_completed_event_id = true;
     attributes->workflow_task_completed_event_id = batch->completed_event_id;
     run_close(batch->core, run, event);
+    run_retry_begin(batch->core, run, &retry);
 }
 
 static void apply_cancel(struct command_batch *batch, const Api__Command *command)

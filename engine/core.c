@@ -13,6 +13,7 @@
 #include "engine/handler.h"
 #include "engine/history_query.h"
 #include "engine/query.h"
+#include "engine/run_group.h"
 #include "engine/start.h"
 #include "engine/timer.h"
 #include "engine/workflow_task.h"
@@ -188,6 +189,7 @@ void run_closed(struct core *core, struct run *run)
     run->was_closed = true;
     core->open_run_count--;
     DL_APPEND2(core->closed_runs, run, closed_prev, closed_next);
+    run_group_leave(core, run);
     start_remember(core, run);
     history_notify(core, run);
     query_settle(core, run);
@@ -534,6 +536,7 @@ int core_recover_run(struct core *core, const struct store_run *row,
         return rc;
     }
     core_run_add(core, run);
+    run_group_join(core, run);
     return 0;
 }
 
@@ -569,6 +572,7 @@ void core_destroy(struct core *core)
     queues_destroy(core);
     queue_settings_destroy(core);
     start_forget_all(core);
+    run_groups_destroy(core);
     while (core->free_buffers != NULL) {
         struct write_buffer *buffer = core->free_buffers;
         core->free_buffers = buffer->next;

@@ -78,6 +78,9 @@ struct pending {
     UT_hash_handle hh;
 };
 
+/* Open runs of one concurrency key; see run_group.h. */
+struct run_group;
+
 /* The ids of a start request that made a run which is closed by now; see start.c. */
 struct recent_start;
 
@@ -114,6 +117,7 @@ struct core {
     struct write_buffer *free_buffers;
     /* runs that leave memory when their last write is durable, oldest first */
     struct run *closed_runs;
+    struct run_group *run_groups; /* open runs by concurrency key */
     struct run *visitor; /* a closed run read back for the last call; its reply borrows it */
 };
 

@@ -153,6 +153,11 @@ struct run {
     const char *request_id; /* of the start */
     int64_t execution_timeout_us, run_timeout_us, task_timeout_us, start_delay_us;
     int64_t start_us;
+    int64_t expiration_us;       /* of all the runs of a chain of retries; 0: none */
+    const char *concurrency_key; /* NULL: none */
+    struct retry_policy retry;   /* of the workflow, when has_retry */
+    bool has_retry;
+    int32_t attempt; /* of the workflow: from 1 */
     /* persistent state */
     Api__WorkflowExecutionStatus status; /* 0 before its first event */
     int64_t close_us;
@@ -182,8 +187,9 @@ struct run {
     /* links */
     struct run *dirty_prev, *dirty_next;
     struct run *closed_prev, *closed_next;
-    UT_hash_handle hh;          /* by run_id */
-    UT_hash_handle hh_workflow; /* by workflow_id: the newest run of each */
+    struct run *group_prev, *group_next; /* open runs of the same concurrency key */
+    UT_hash_handle hh;                   /* by run_id */
+    UT_hash_handle hh_workflow;          /* by workflow_id: the newest run of each */
 };
 
 struct run *run_create(int64_t run_key, const char *workflow_id, const char *run_id);

@@ -71,6 +71,18 @@ static void history_append(struct history *history, Api__HistoryEvent *event, si
 /* --- the run -----------------------------------------------------------------------------------
  */
 
+static void retry_policy_read(struct retry_policy *retry, const Api__RetryPolicy *policy)
+{
+    *retry = (struct retry_policy){
+        .initial_interval_us = duration_us(policy->initial_interval),
+        .maximum_interval_us = duration_us(policy->maximum_interval),
+        .backoff_coefficient = policy->backoff_coefficient,
+        .maximum_attempts = policy->maximum_attempts,
+        .non_retryable_types = (const char *const *)policy->non_retryable_error_types,
+        .non_retryable_type_count = policy->n_non_retryable_error_types,
+    };
+}
+
 static int apply_started(struct run *run, const Api__HistoryEvent *event, struct error *err)
 {
     const Api__WorkflowExecutionStartedEventAttributes *attributes =
@@ -85,6 +97,11 @@ static int apply_started(struct run *run, const Api__HistoryEvent *event, struct
     run->task_timeout_us = duration_us(attributes->workflow_task_timeout);
     run->start_delay_us = duration_us(attributes->first_workflow_task_backoff);
     run->start_us = timestamp_us(event->event_time);
+    run->expiration_us = timestamp_us(attributes->workflow_execution_expiration_time);
+    run->attempt = attributes->attempt > 0 ? attributes->attempt : 1;
+    run->has_retry = attributes->retry_policy != NULL;
+    if (run->has_retry)
+        retry_policy_read(&run->retry, attributes->retry_policy);
     run->status = WORKFLOW_EXECUTION_STATUS_RUNNING;
     return 0;
 }
@@ -264,18 +281,6 @@ static void apply_sticky_set(struct run *run, const Engine__StickySet *record)
 
 /* --- activities --------------------------------------------------------------------------------
  */
-
-static void retry_policy_read(struct retry_policy *retry, const Api__RetryPolicy *policy)
-{
-    *retry = (struct retry_policy){
-        .initial_interval_us = duration_us(policy->initial_interval),
-        .maximum_interval_us = duration_us(policy->maximum_interval),
-        .backoff_coefficient = policy->backoff_coefficient,
-        .maximum_attempts = policy->maximum_attempts,
-        .non_retryable_types = (const char *const *)policy->non_retryable_error_types,
-        .non_retryable_type_count = policy->n_non_retryable_error_types,
-    };
-}
 
 static int apply_activity_scheduled(struct run *run, const Api__HistoryEvent *event,
                                     struct error *err)
@@ -593,6 +598,7 @@ int run_apply(struct run *run, const Engine__Record *record, size_t size, struct
         return apply_flush(run, err);
     case ENGINE__RECORD__KIND_RUN_OPENED:
         run->request_id = text_copy(&run->arena, record->run_opened->request_id);
+        run->concurrency_key = text_copy(&run->arena, record->run_opened->concurrency_key);
         return 0;
     case ENGINE__RECORD__KIND_CANCEL_ACCEPTED:
         run->cancel_request_id = text_copy(&run->arena, record->cancel_accepted->request_id);

@@ -15,6 +15,8 @@
 #include "common/time_unit.h"
 #include "engine/failure.h"
 #include "engine/handler.h"
+#include "engine/run_group.h"
+#include "engine/run_retry.h"
 #include "engine/signal.h"
 #include "engine/validate.h"
 #include "engine/workflow_task.h"
@@ -88,7 +90,18 @@ static const struct recent_start *find_recent(const struct core *core, const cha
 /* --- checking ----------------------------------------------------------------------------------
  */
 
-static int check_start(const Api__StartWorkflowExecutionRequest *body, struct error *err)
+static int check_concurrency(const Api__StartWorkflowExecutionRequest *body, struct error *err)
+{
+    if (*text_or_empty(body->concurrency_key) == '\0')
+        return 0;
+    if (body->concurrency_limit < 1)
+        return error_set(err, ERR_INVALID, "concurrency limit is below 1");
+    return validate_id("concurrency key", body->concurrency_key, err);
+}
+
+/* arena: for what is made on the way. */
+static int check_start(const Api__StartWorkflowExecutionRequest *body, struct arena *arena,
+                       struct error *err)
 {
     int rc = validate_id("workflow id", body->workflow_id, err);
     if (rc == 0)
@@ -114,12 +127,16 @@ static int check_start(const Api__StartWorkflowExecutionRequest *body, struct er
         rc = validate_priority(body->priority, err);
     if (rc == 0)
         rc = validate_size("start request", body, VALIDATE_EVENT_SIZE, err);
+    if (rc == 0)
+        rc = check_concurrency(body, err);
+    if (rc == 0 && body->retry_policy != NULL) {
+        Api__RetryPolicy *filled;
+        rc = retry_policy_fill(body->retry_policy, arena, &filled, err);
+    }
     if (rc < 0)
         return rc;
     if (*text_or_empty(body->cron_schedule) != '\0')
         return error_set(err, ERR_UNSUPPORTED, "cron schedules are not supported yet");
-    if (body->retry_policy != NULL)
-        return error_set(err, ERR_UNSUPPORTED, "workflow retry policies are not supported yet");
     return 0;
 }
 
@@ -128,23 +145,34 @@ static int check_start(const Api__StartWorkflowExecutionRequest *body, struct er
 
 void run_deadline_arm(struct core *core, struct run *run)
 {
-    int64_t timeout_us = INT64_MAX;
-    if (run->run_timeout_us > 0)
-        timeout_us = run->run_timeout_us;
-    if (run->execution_timeout_us > 0 && run->execution_timeout_us < timeout_us)
-        timeout_us = run->execution_timeout_us;
-    timer_queue_set(&core->timers, &run->deadline,
-                    timeout_us != INT64_MAX ? run->start_us + timeout_us : INT64_MAX);
+    int64_t at_us = INT64_MAX;
+    if (run->run_timeout_us > 0) /* counts from its first workflow task */
+        at_us = run->start_us + run->start_delay_us + run->run_timeout_us;
+    if (run->expiration_us > 0 && run->expiration_us < at_us)
+        at_us = run->expiration_us;
+    timer_queue_set(&core->timers, &run->deadline, at_us);
 }
 
-static void record_opened(struct core *core, struct run *run, const char *request_id)
+struct run *run_open(struct core *core, const char *workflow_id, const char *run_id,
+                     const char *request_id, const char *concurrency_key)
 {
+    struct run *run = run_create(core->next_run_key++, workflow_id, run_id);
+    run->was_opened = true;
+    core_run_add(core, run);
     Engine__RunOpened opened = ENGINE__RUN_OPENED__INIT;
     opened.request_id = request_id;
+    opened.concurrency_key = concurrency_key;
     Engine__Record record = ENGINE__RECORD__INIT;
     record.kind_case = ENGINE__RECORD__KIND_RUN_OPENED;
     record.run_opened = &opened;
     run_record(core, run, &record);
+    return run;
+}
+
+void run_begin(struct core *core, struct run *run)
+{
+    run_deadline_arm(core, run);
+    run_group_join(core, run);
 }
 
 static void record_started(struct core *core, struct run *run,
@@ -180,6 +208,10 @@ static void record_started(struct core *core, struct run *run,
     attributes->has_attempt = true;
     attributes->attempt = 1;
     attributes->first_workflow_task_backoff = message_copy(arena, body->workflow_start_delay);
+    if (body->retry_policy != NULL) {
+        int rc = retry_policy_fill(body->retry_policy, arena, &attributes->retry_policy, NULL);
+        ASSERT(rc == 0); /* it was checked */
+    }
     attributes->memo = message_copy(arena, body->memo);
     attributes->search_attributes = message_copy(arena, body->search_attributes);
     attributes->header = message_copy(arena, body->header);
@@ -191,17 +223,14 @@ static struct run *create(struct core *core, const Api__StartWorkflowExecutionRe
 {
     char run_id[UUID_TEXT_SIZE];
     core_uuid(core, run_id);
-    struct run *run = run_create(core->next_run_key++, body->workflow_id, run_id);
-    run->was_opened = true;
-    core_run_add(core, run);
-    record_opened(core, run, body->request_id);
+    const char *key = *text_or_empty(body->concurrency_key) != '\0' ? body->concurrency_key : NULL;
+    struct run *run = run_open(core, body->workflow_id, run_id, body->request_id, key);
     record_started(core, run, body);
-    run_deadline_arm(core, run);
+    run_begin(core, run);
     return run;
 }
 
-/* At once, or when the start delay is over. */
-static void schedule_first_task(struct core *core, struct run *run)
+void run_first_task(struct core *core, struct run *run)
 {
     if (run->start_delay_us > 0)
         workflow_task_arm(core, run);
@@ -214,6 +243,7 @@ static void schedule_first_task(struct core *core, struct run *run)
 
 enum decision {
     DECISION_CREATE,
+    DECISION_REPLACE, /* end the open run, then create */
     DECISION_USE,
     DECISION_REFUSE,
     DECISION_LOOK_UP,
@@ -245,17 +275,14 @@ static bool is_same_request(const struct run *run, const char *request_id)
     return *request_id != '\0' && strcmp(text_or_empty(run->request_id), request_id) == 0;
 }
 
-static enum decision decide_open(struct core *core, struct run *run,
-                                 const Api__StartWorkflowExecutionRequest *body)
+static enum decision decide_open(const Api__StartWorkflowExecutionRequest *body)
 {
     if (body->workflow_id_conflict_policy == WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING)
         return DECISION_USE;
     if (body->workflow_id_conflict_policy != WORKFLOW_ID_CONFLICT_POLICY_TERMINATE_EXISTING &&
         body->workflow_id_reuse_policy != WORKFLOW_ID_REUSE_POLICY_TERMINATE_IF_RUNNING)
         return DECISION_REFUSE;
-    run_terminate(core, run, "terminated by a new start of the same workflow id", NULL,
-                  body->identity);
-    return DECISION_CREATE;
+    return DECISION_REPLACE;
 }
 
 static enum decision decide_closed(const struct run *run,
@@ -308,7 +335,7 @@ static enum decision decide(struct core *core, const struct core_request *reques
     }
     if (run == NULL)
         return DECISION_CREATE;
-    return run_is_open(run) ? decide_open(core, run, body) : decide_closed(run, body);
+    return run_is_open(run) ? decide_open(body) : decide_closed(run, body);
 }
 
 static void refuse(struct core *core, const struct core_request *request, const struct found *found,
@@ -325,6 +352,32 @@ static void refuse(struct core *core, const struct core_request *request, const 
                            ? "is already running"
                            : "was started before and its id may not be used again",
                        workflow_id, found->run_id);
+}
+
+/* --- making room --------------------------------------------------------------------------------
+ */
+
+/* Before a run is made: its group must have room, not counting the run that it replaces, which then
+ * ends. False after replying that there is none. */
+static bool make_room(struct core *core, const struct core_request *request,
+                      const Api__StartWorkflowExecutionRequest *body, enum decision decision)
+{
+    const Api__WorkflowExecution execution = {.workflow_id = body->workflow_id};
+    struct run *replaced = decision == DECISION_REPLACE ? core_run_find(core, &execution) : NULL;
+    const char *key = text_or_empty(body->concurrency_key);
+    if (*key != '\0' && run_group_size(core, key, replaced) >= body->concurrency_limit) {
+        struct buffer ids = {0};
+        run_group_list(core, key, replaced, &ids);
+        reply_error(core, request, ERR_LIMIT, "%d of at most %d runs of \"%.128s\" are open: %s",
+                    run_group_size(core, key, replaced), body->concurrency_limit, key,
+                    buffer_text(&ids));
+        buffer_fini(&ids);
+        return false;
+    }
+    if (replaced != NULL)
+        run_terminate(core, replaced, "terminated by a new start of the same workflow id", NULL,
+                      body->identity);
+    return true;
 }
 
 /* --- methods -----------------------------------------------------------------------------------
@@ -351,13 +404,14 @@ enum core_result handle_start(struct core *core, const struct core_request *requ
     const Api__StartWorkflowExecutionRequest *body =
         (const Api__StartWorkflowExecutionRequest *)request->body;
     struct error err;
-    int rc = check_start(body, &err);
+    int rc = check_start(body, &core->outbox->arena, &err);
     if (rc < 0) {
         reply_error(core, request, rc, "%s", err.text);
         return CORE_HANDLED;
     }
     struct found found = {0};
-    switch (decide(core, request, body, &found)) {
+    enum decision decision = decide(core, request, body, &found);
+    switch (decision) {
     case DECISION_LOOK_UP:
         core_need_fill(need, body->workflow_id, NULL, true);
         return CORE_NEEDS_RUN;
@@ -370,10 +424,13 @@ enum core_result handle_start(struct core *core, const struct core_request *requ
     case DECISION_DONE:
         return CORE_HANDLED;
     case DECISION_CREATE:
+    case DECISION_REPLACE:
         break;
     }
+    if (!make_room(core, request, body, decision))
+        return CORE_HANDLED;
     struct run *run = create(core, body);
-    schedule_first_task(core, run);
+    run_first_task(core, run);
     reply_started(core, request, run->run_id, true, run->status);
     return CORE_HANDLED;
 }
@@ -421,7 +478,7 @@ enum core_result handle_signal_with_start(struct core *core, const struct core_r
                             .request_id = body->request_id,
                             .header = body->header};
     struct error err;
-    int rc = check_start(&start, &err);
+    int rc = check_start(&start, &core->outbox->arena, &err);
     if (rc == 0)
         rc = signal_check(&signal, &err);
     if (rc < 0) {
@@ -440,16 +497,19 @@ enum core_result handle_signal_with_start(struct core *core, const struct core_r
         refuse(core, request, &found, body->workflow_id);
         return CORE_HANDLED;
     }
+    bool creates = decision == DECISION_CREATE || decision == DECISION_REPLACE;
+    if (creates && !make_room(core, request, &start, decision))
+        return CORE_HANDLED;
     struct arena *arena = &core->outbox->arena;
     Api__SignalWithStartWorkflowExecutionResponse *response =
         message_new(arena, &api__signal_with_start_workflow_execution_response__descriptor);
     response->has_started = true;
-    response->started = decision == DECISION_CREATE || found.same_request;
-    if (decision == DECISION_CREATE) {
+    response->started = creates || found.same_request;
+    if (creates) {
         struct run *run = create(core, &start);
         found.run_id = run->run_id;
         signal_record(core, run, &signal);
-        schedule_first_task(core, run);
+        run_first_task(core, run);
     } else if (found.status == WORKFLOW_EXECUTION_STATUS_RUNNING) {
         const Api__WorkflowExecution execution = {.workflow_id = body->workflow_id};
         rc = signal_run(core, core_run_find(core, &execution), &signal, &err);
@@ -469,14 +529,20 @@ enum core_result handle_signal_with_start(struct core *core, const struct core_r
 void run_timed_out(struct core *core, struct run *run)
 {
     workflow_task_force_close(core, run, NULL);
-    bool is_expired =
-        run->execution_timeout_us > 0 && run->start_us + run->execution_timeout_us <= core->now_us;
+    Api__Failure *failure = failure_timeout(&run->arena, TIMEOUT_TYPE_START_TO_CLOSE, NULL);
+    failure->message = "workflow timeout";
+    struct run_retry retry;
+    run_retry_decide(core, run, failure, &retry);
+    if (run->expiration_us > 0 && run->expiration_us <= core->now_us)
+        retry = (struct run_retry){.state = RETRY_STATE_TIMEOUT};
     Api__HistoryEvent *event = run_event_new(core, run, EVENT_TYPE_WORKFLOW_EXECUTION_TIMED_OUT);
     Api__WorkflowExecutionTimedOutEventAttributes *attributes =
         event->workflow_execution_timed_out_event_attributes;
     attributes->has_retry_state = true;
-    attributes->retry_state = is_expired ? RETRY_STATE_TIMEOUT : RETRY_STATE_RETRY_POLICY_NOT_SET;
+    attributes->retry_state = retry.state;
+    attributes->new_execution_run_id = run_retry_id(&retry, &run->arena);
     run_close(core, run, event);
+    run_retry_begin(core, run, &retry);
 }
 
 void run_terminate(struct core *core, struct run *run, const char *reason,

@@ -5,6 +5,17 @@
 
 #include "engine/core_state.h"
 
+/* A new run with its first record; its first event is the caller's to record, run_begin comes then.
+ * request_id and concurrency_key may be NULL. */
+struct run *run_open(struct core *core, const char *workflow_id, const char *run_id,
+                     const char *request_id, const char *concurrency_key);
+
+/* Arms its timeouts and counts it in its group. */
+void run_begin(struct core *core, struct run *run);
+
+/* Its first workflow task: at once, or when its start delay or backoff is over. */
+void run_first_task(struct core *core, struct run *run);
+
 /* Arms the earlier of the run and execution timeouts. */
 void run_deadline_arm(struct core *core, struct run *run);
 
