@@ -34,7 +34,8 @@ static void request_cancel(struct core *core, struct run *run,
     attributes->cause = text_copy(&run->arena, body->reason);
     attributes->identity = text_copy(&run->arena, body->identity);
     run_event(core, run, event);
-    workflow_task_need(core, run);
+    if (!run_is_backing_off(run))
+        workflow_task_need(core, run);
     run_settle(core, run);
 }
 

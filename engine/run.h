@@ -200,6 +200,14 @@ static inline bool run_is_open(const struct run *run)
     return run->status == WORKFLOW_EXECUTION_STATUS_RUNNING;
 }
 
+/* A retried run whose first workflow task waits for the end of its backoff: nothing shortens it. */
+static inline bool run_is_backing_off(const struct run *run)
+{
+    const struct workflow_task *task = &run->workflow_task;
+    return run->attempt > 1 && task->state == WORKFLOW_TASK_NONE && task->attempt == 1 &&
+           task->scheduled_event_id == 0;
+}
+
 static inline int64_t run_next_event_id(const struct run *run)
 {
     return (int64_t)run->history.count + 1;

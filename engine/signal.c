@@ -49,7 +49,8 @@ int signal_run(struct core *core, struct run *run, const struct signal *signal, 
         return error_set(err, ERR_LIMIT, "run %s has had %d signals", run->run_id, LIMIT_SIGNALS);
     run_make_room(core, run);
     signal_record(core, run, signal);
-    workflow_task_need(core, run);
+    if (!run_is_backing_off(run))
+        workflow_task_need(core, run);
     run_settle(core, run);
     return 0;
 }

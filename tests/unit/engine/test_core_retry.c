@@ -174,6 +174,7 @@ static void test_backoff_survives_a_restart(void **state)
     fixture_advance(f, S);
     fixture_restart(f);
     uint64_t poll = script_poll_workflow(f, 3, 1);
+    script_signal(f, "durable", "hurry"); /* waits, as Temporal's do */
     script_no_task(f, 3, poll);
     fixture_advance(f, S);
     task = script_workflow_task(f, 3, poll);
