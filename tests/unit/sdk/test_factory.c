@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <jansson.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -219,6 +220,138 @@ static void a_run_of_a_uuid_is_new_each_time(void **state)
     argosy_factory_close(factory);
 }
 
+#define REF                                                                                        \
+    "{\"artifact\": \"sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\", " \
+    "\"size\": 7}"
+
+/* id: the workflow id, or its beginning where a uuid ends it; NULL: the input is refused. */
+static void built_in_entries_take_what_their_workflows_take(void **state)
+{
+    const struct fixture *fixture = *state;
+    static const struct {
+        const char *name, *input, *id;
+    } cases[] = {
+        {"infer", "\"a text\"", "infer-"},
+        {"infer", "{\"text\": \"a text\", \"model\": \"mine@3\"}", "infer-"},
+        {"infer", "{\"model\": \"mine\"}", NULL},
+        {"embed", "[\"one\", \"two\"]", "embed-"},
+        {"embed", "[\"one\", 2]", NULL},
+        {"ingest", "{\"document_id\": \"a.md\", \"collection\": \"c\", \"source\": " REF "}",
+         "ingest-a.md"},
+        {"ingest",
+         "{\"document_id\": \"a\", \"collection\": \"c\", \"source\": " REF
+         ", \"metadata\": {\"n\": 1, \"deep\": {}}}",
+         NULL},
+        {"search", "{\"collection\": \"c\", \"question\": \"why?\", \"k\": 5}", "search-"},
+        {"search", "{\"collection\": \"c\", \"question\": \"why?\", \"k\": 0}", NULL},
+        {"finetune", "{\"job_id\": \"j1\", \"name\": \"mine\", \"dataset\": " REF "}",
+         "finetune-j1"},
+        {"finetune",
+         "{\"job_id\": \"j1\", \"name\": \"mine\", \"dataset\": {\"train\": " REF
+         ", \"held_out\": " REF "}, \"training\": {\"epochs\": 3}}",
+         "finetune-j1"},
+        {"finetune", "{\"name\": \"mine\", \"dataset\": " REF "}", NULL},
+    };
+    struct argosy_factory *factory;
+    assert_int_equal(argosy_factory_open(NULL, &factory, NULL), 0);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct argosy_start_options options;
+        struct argosy_error err = {0};
+        int code = argosy_factory_prepare(factory, cases[i].name, cases[i].input, fixture->arena,
+                                          &options, &err);
+        if (cases[i].id == NULL) {
+            assert_int_equal(code, ARGOSY_ERR_INVALID);
+            continue;
+        }
+        if (code != 0)
+            fail_msg("%s: %s", cases[i].name, err.text);
+        size_t length = strlen(cases[i].id);
+        assert_memory_equal(options.workflow_id, cases[i].id, length);
+        assert_int_equal(strlen(options.workflow_id),
+                         length + (cases[i].id[length - 1] == '-' ? 36 : 0));
+    }
+    argosy_factory_close(factory);
+}
+
+/* ---- with a worker ---- */
+
+/* Fails until its third attempt; the attempts are counted here, in the test's process. */
+static atomic_int flaky_attempts;
+
+static int flaky(struct argosy_workflow *workflow, void *user_data,
+                 struct argosy_payload *ret_result, struct argosy_error *err)
+{
+    (void)workflow, (void)user_data;
+    int attempt = ++flaky_attempts;
+    if (attempt < 3)
+        return argosy_error_set(err, ARGOSY_ERR_UNAVAILABLE, "attempt %d", attempt);
+    *ret_result = argosy_payload_json("\"third time lucky\"");
+    return 0;
+}
+
+static void a_workflow_is_retried_and_waited_for(void **state)
+{
+    const struct fixture *fixture = *state;
+    struct argosy_registry *registry = argosy_registry_create();
+    assert_int_equal(argosy_registry_add_workflow(registry, "Flaky", flaky, NULL, NULL), 0);
+    static struct argosy_worker_queue queue = {.name = "flaky-queue", .slots = 4};
+    struct fixture_worker worker;
+    fixture_worker_start(&worker, &fixture->engine, registry,
+                         (struct argosy_worker_options){.queues = &queue, .queue_count = 1});
+    struct argosy_factory *factory =
+        factory_open(fixture, "factory:\n"
+                              "- {name: flaky, type: Flaky, task_queue: flaky-queue, id: flaky-1,\n"
+                              "   id_reuse_policy: use_completed,\n"
+                              "   retry: {maximum_attempts: 3, initial_interval_ms: 10}}\n");
+    struct argosy_factory_run run, again;
+    struct argosy_error err = {0};
+    struct argosy_payload result;
+    assert_int_equal(argosy_factory_start(factory, fixture->client, "flaky", "null", &run, &err),
+                     0);
+    if (argosy_client_result(fixture->client, run.workflow_id, run.run_id, 20000, fixture->arena,
+                             &result, &err) != 0)
+        fail_msg("%s", err.text);
+    assert_string_equal(argosy_payload_text(&result, fixture->arena), "\"third time lucky\"");
+    assert_int_equal(flaky_attempts, 3);
+    /* use_completed: the completed run is the answer, nothing is started */
+    if (argosy_factory_start(factory, fixture->client, "flaky", "null", &again, &err) != 0)
+        fail_msg("%s", err.text);
+    assert_string_equal(again.workflow_id, "flaky-1");
+    assert_int_equal(argosy_client_result(fixture->client, again.workflow_id, again.run_id, 20000,
+                                          fixture->arena, &result, &err),
+                     0);
+    assert_int_equal(flaky_attempts, 3);
+    argosy_factory_close(factory);
+    fixture_worker_stop(&worker, 1000);
+    argosy_registry_destroy(registry);
+}
+
+static void a_full_group_refuses_with_the_ids(void **state)
+{
+    const struct fixture *fixture = *state;
+    struct argosy_factory *factory =
+        factory_open(fixture, JOB "  concurrency: {key: 'jobs', limit: 2}\n");
+    struct argosy_factory_run run;
+    struct argosy_error err = {0};
+    assert_int_equal(
+        argosy_factory_start(factory, fixture->client, "job", "{\"job_id\": \"x\"}", &run, &err),
+        0);
+    assert_int_equal(
+        argosy_factory_start(factory, fixture->client, "job", "{\"job_id\": \"y\"}", &run, &err),
+        0);
+    assert_int_equal(
+        argosy_factory_start(factory, fixture->client, "job", "{\"job_id\": \"z\"}", &run, &err),
+        ARGOSY_ERR_LIMIT);
+    assert_string_equal(err.text, "2 of at most 2 runs of \"jobs\" are open: job-x, job-y");
+    /* a repeated request is no further run */
+    assert_int_equal(
+        argosy_factory_start(factory, fixture->client, "job", "{\"job_id\": \"y\"}", &run, &err),
+        0);
+    argosy_factory_close(factory);
+}
+
+/* ---- reloading ---- */
+
 static void a_broken_file_keeps_the_registry(void **state)
 {
     const struct fixture *fixture = *state;
@@ -280,6 +413,9 @@ int main(void)
         cmocka_unit_test(prepare_says_what_would_be_started),
         cmocka_unit_test(a_repeated_request_is_the_same_run),
         cmocka_unit_test(a_run_of_a_uuid_is_new_each_time),
+        cmocka_unit_test(built_in_entries_take_what_their_workflows_take),
+        cmocka_unit_test(a_workflow_is_retried_and_waited_for),
+        cmocka_unit_test(a_full_group_refuses_with_the_ids),
         cmocka_unit_test(a_broken_file_keeps_the_registry),
         cmocka_unit_test(threads_use_it_while_it_is_reloaded),
     };
