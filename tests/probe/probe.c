@@ -132,6 +132,57 @@ static int poison(struct argosy_activity *activity, void *user_data,
     return code;
 }
 
+/* Heartbeats without a pause until the file `release` is there. */
+static int beat(struct argosy_activity *activity, void *user_data,
+                struct argosy_payload *ret_result, struct argosy_error *err)
+{
+    (void)user_data;
+    (void)ret_result;
+    char path[PATH_SIZE];
+    int64_t count = 0;
+    int code = probe_path("release", path, err);
+    const struct argosy_payload *checkpoint = argosy_activity_last_heartbeat(activity);
+    if (code == 0 && !argosy_payload_is_null(checkpoint))
+        code = argosy_payload_get_integer(checkpoint, &count, err);
+    if (code == 0)
+        code = ledger_append(activity, "beating", count, err);
+    while (code == 0 && access(path, F_OK) != 0 && !argosy_activity_is_draining(activity)) {
+        struct argosy_payload details =
+            argosy_payload_integer(argosy_activity_arena(activity), ++count);
+        argosy_activity_heartbeat(activity, &details);
+        nanosleep(&(struct timespec){.tv_nsec = 20 * 1000 * 1000}, NULL); /* the work */
+    }
+    if (code == 0)
+        code = ledger_append(activity, "passed", count, err);
+    return code;
+}
+
+/* A result that no message can carry. */
+static int large(struct argosy_activity *activity, void *user_data,
+                 struct argosy_payload *ret_result, struct argosy_error *err)
+{
+    (void)user_data;
+    static const char zeros[3 * 1024 * 1024];
+    *ret_result = argosy_payload_binary(zeros, sizeof zeros);
+    return ledger_append(activity, "passed", 0, err);
+}
+
+static int refuse(struct argosy_activity *activity, void *user_data,
+                  struct argosy_payload *ret_result, struct argosy_error *err)
+{
+    (void)user_data;
+    (void)ret_result;
+    int code = ledger_append(activity, "refused", 0, err);
+    return code != 0 ? code
+                     : argosy_failure_raise(argosy_activity_arena(activity),
+                                            &(struct argosy_failure_options){
+                                                .type = "Refused",
+                                                .message = "never",
+                                                .non_retryable = true,
+                                            },
+                                            err);
+}
+
 /* One activity of the type that user_data names. */
 static int run_one(struct argosy_workflow *workflow, void *user_data,
                    struct argosy_payload *ret_result, struct argosy_error *err)
@@ -141,6 +192,22 @@ static int run_one(struct argosy_workflow *workflow, void *user_data,
         &(struct argosy_activity_options){
             .type = user_data, .start_to_close_timeout_ms = 60000, .heartbeat_timeout_ms = 0},
         ret_result, err);
+}
+
+/* One activity with the options that user_data points to. Its failure does not fail the run: the
+ * result tells of it. */
+static int run_handled(struct argosy_workflow *workflow, void *user_data,
+                       struct argosy_payload *ret_result, struct argosy_error *err)
+{
+    int code = argosy_activity_execute(workflow, user_data, ret_result, err);
+    if (code == 0 || err->failure == NULL)
+        return code;
+    const struct argosy_failure *root = argosy_failure_root(err->failure);
+    return argosy_payload_pack(argosy_workflow_arena(workflow), ret_result, err,
+                               "{s:s, s:s, s:i, s:i}", "type", argosy_failure_type(root), "message",
+                               argosy_failure_message(root), "timeout",
+                               (int)argosy_failure_timeout_type(root), "retry_state",
+                               (int)argosy_failure_retry_state(err->failure));
 }
 
 /* probe_pass, then probe_gate, then probe_pass: a worker can be killed between two of them. */
@@ -187,6 +254,43 @@ ARGOSY_PLUGIN(registry, err)
         {"probe_gate", wait_at_gate},
         {"probe_count", count_with_checkpoints},
         {"probe_poison", poison},
+        {"probe_beat", beat},
+        {"probe_large", large},
+        {"probe_refuse", refuse},
+    };
+    static const struct argosy_activity_options beating = {
+        .type = "probe_beat",
+        .start_to_close_timeout_ms = 120000,
+        .heartbeat_timeout_ms = 1000,
+        .retry_policy = {.initial_interval_ms = 10, .maximum_attempts = 3},
+    };
+    static const struct argosy_activity_options slow = {
+        .type = "probe_gate",
+        .start_to_close_timeout_ms = 300,
+        .retry_policy = {.initial_interval_ms = 10, .maximum_attempts = 2},
+    };
+    static const struct argosy_activity_options nobody = {
+        .type = "probe_pass",
+        .task_queue = "nobodys-queue",
+        .start_to_close_timeout_ms = 60000,
+        .schedule_to_start_timeout_ms = 300,
+    };
+    static const struct argosy_activity_options too_large = {
+        .type = "probe_large",
+        .start_to_close_timeout_ms = 60000,
+        .retry_policy = {.initial_interval_ms = 10, .maximum_attempts = 2},
+    };
+    static const struct argosy_activity_options refused = {
+        .type = "probe_refuse",
+        .start_to_close_timeout_ms = 60000,
+        .retry_policy = {.initial_interval_ms = 10, .maximum_attempts = 5},
+    };
+    static const struct {
+        const char *type;
+        const struct argosy_activity_options *options;
+    } handled[] = {
+        {"ProbeBeat", &beating},       {"ProbeSlow", &slow},       {"ProbeNobody", &nobody},
+        {"ProbeTooLarge", &too_large}, {"ProbeRefused", &refused},
     };
     static const struct {
         const char *type;
@@ -204,5 +308,8 @@ ARGOSY_PLUGIN(registry, err)
     for (size_t i = 0; code == 0 && i < sizeof workflows / sizeof workflows[0]; i++)
         code = argosy_registry_add_workflow(registry, workflows[i].type, workflows[i].function,
                                             (void *)workflows[i].activity, err);
+    for (size_t i = 0; code == 0 && i < sizeof handled / sizeof handled[0]; i++)
+        code = argosy_registry_add_workflow(registry, handled[i].type, run_handled,
+                                            (void *)handled[i].options, err);
     return code;
 }
