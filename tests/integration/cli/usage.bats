@@ -239,10 +239,10 @@ PY
   run -0 argosy topo --synthetic "pack:2 numa:1 core:8 pu:2" --output json
   [ "$(jq .numaNodes <<<"$output")" = 2 ]
   [ "$(jq .cores <<<"$output")" = 16 ]
-  # The engine's processors are nobody's but the link's.
+  # The engine's processors are nobody's but those of the storage and the link.
   [ "$(jq '[.processes[] | select(.process == "engine")][0].pinned' <<<"$output")" = true ]
   [ "$(jq '([.processes[] | select(.process == "engine")][0].cpus) as $engine
-    | [.processes[] | select(.process != "engine" and .process != "link") | .cpus[] | select(. as $c | $engine | index($c))]
+    | [.processes[] | select(.process | IN("engine", "link", "storage") | not) | .cpus[] | select(. as $c | $engine | index($c))]
     | length' <<<"$output")" = 0 ]
   run -64 argosy topo --xml a --synthetic b
   run ! argosy topo --xml missing.xml
