@@ -13,7 +13,7 @@
 #include "cli/output.h"
 #include "cli/run_watch.h"
 #include "cli/session.h"
-#include "cli/start_hint.h"
+#include "cli/wait_hint.h"
 
 /* The registry of the config that the command line points at, else the built-in one. */
 static int factory_open(const struct invocation *invocation, struct argosy_factory **ret_factory,
@@ -91,7 +91,7 @@ static int start_send(struct session *session, struct named_start *start, struct
                                     buffer_text(&start->inputs.documents[0]), &start->run, &why);
     if (code != 0)
         return session_error(&why, err);
-    start_hint(session, member(start->entry, "type"), member(start->entry, "task_queue"));
+    wait_hint_start(session, member(start->entry, "type"), member(start->entry, "task_queue"));
     return 0;
 }
 

@@ -8,6 +8,7 @@
 #include "cli/message_view.h"
 #include "cli/output.h"
 #include "cli/session.h"
+#include "cli/wait_hint.h"
 #include "cli/workflow_options.h"
 #include "common/clock.h"
 #include "common/limits.h"
@@ -58,7 +59,7 @@ static int pending_print(const json_t *pending, struct error *err)
     return code;
 }
 
-static int describe_print(const json_t *reply, struct error *err)
+static int describe_print(struct session *session, const json_t *reply, struct error *err)
 {
     const json_t *info = view_get(reply, "workflowExecutionInfo");
     char time[OUTPUT_TIME_SIZE], text[64];
@@ -75,6 +76,7 @@ static int describe_print(const json_t *reply, struct error *err)
     snprintf(text, sizeof(text), "%" PRId64, view_number(info, "historyLength"));
     field_print("events", text);
     buffer_fini(&status);
+    wait_hint_describe(session, reply);
     const json_t *pending = view_get(reply, "pendingActivities");
     return json_array_size(pending) > 0 ? pending_print(pending, err) : 0;
 }
@@ -97,7 +99,7 @@ static int workflow_describe(const struct invocation *invocation, struct error *
     if (code == 0 && invocation->json) {
         code = output_json(reply, err);
     } else if (code == 0) {
-        code = describe_print(reply, err);
+        code = describe_print(&session, reply, err);
         json_decref(reply);
     }
     session_close(&session);

@@ -11,7 +11,7 @@
 #include "cli/outcome.h"
 #include "cli/output.h"
 #include "cli/session.h"
-#include "cli/start_hint.h"
+#include "cli/wait_hint.h"
 #include "cli/workflow_options.h"
 #include "common/fleet_config.h"
 #include "common/uuid.h"
@@ -121,7 +121,7 @@ static int workflow_start(const struct invocation *invocation, struct error *err
     }
     code = start_send(&session, &start, err);
     if (code == 0)
-        start_hint(&session, start.options.workflow_type, start.options.task_queue);
+        wait_hint_start(&session, start.options.workflow_type, start.options.task_queue);
     if (code == 0 && invocation->json)
         code =
             output_json(json_pack("{s:s, s:s, s:s, s:s}", "workflowId", start.options.workflow_id,
@@ -150,7 +150,7 @@ static int workflow_execute(const struct invocation *invocation, struct error *e
     }
     code = start_send(&session, &start, err);
     if (code == 0) {
-        start_hint(&session, start.options.workflow_type, start.options.task_queue);
+        wait_hint_start(&session, start.options.workflow_type, start.options.task_queue);
         if (!invocation->json)
             fprintf(stderr, "workflow id %s, run id %s\n", start.options.workflow_id, start.run_id);
         code =

@@ -4,6 +4,7 @@
 
 #include <argosy/failure.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -80,15 +81,38 @@ int outcome_print(const struct argosy_payload *payload, struct argosy_arena *are
     return 0;
 }
 
+/* The result exactly as the workflow gave it where it is JSON: a number printed again would have
+ * other digits. */
+static int completed_json(const char *workflow_id, const struct argosy_payload *result,
+                          struct argosy_arena *arena, struct error *err)
+{
+    json_t *value = outcome_value(result, arena);
+    json_t *id = json_string(workflow_id);
+    char *id_text = id != NULL ? json_dumps(id, JSON_ENCODE_ANY) : NULL;
+    bool is_raw = !argosy_payload_is_null(result) && strncmp(result->encoding, "json/", 5) == 0 &&
+                  value != NULL && argosy_payload_check(result, NULL) == 0;
+    char *text = is_raw || value == NULL ? NULL : json_dumps(value, JSON_ENCODE_ANY);
+    int code = 0;
+    if (id_text == NULL || (!is_raw && text == NULL))
+        code = error_set(err, ERR_MEMORY, "out of memory");
+    else
+        printf("{\n  \"workflowId\": %s,\n  \"status\": \"COMPLETED\",\n  \"result\": %.*s\n}\n",
+               id_text, is_raw ? (int)result->size : (int)strlen(text),
+               is_raw ? (const char *)result->data : text);
+    json_decref(value);
+    json_decref(id);
+    free(id_text);
+    free(text);
+    return code;
+}
+
 static int completed_report(const struct invocation *invocation, struct session *session,
                             const char *workflow_id, const struct argosy_payload *result,
                             struct error *err)
 {
     if (!invocation->json)
         return outcome_print(result, session->arena, err);
-    return output_json(json_pack("{s:s, s:s, s:o}", "workflowId", workflow_id, "status",
-                                 "COMPLETED", "result", outcome_value(result, session->arena)),
-                       err);
+    return completed_json(workflow_id, result, session->arena, err);
 }
 
 static int failed_report(const struct invocation *invocation, struct session *session,

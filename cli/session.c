@@ -88,6 +88,24 @@ static int codecs_load(const struct fleet_config *config, struct session *sessio
     return code == 0 ? 0 : session_error(&why, err);
 }
 
+/* The connection waits for an engine that may be about to start; who sees nothing should know why.
+ */
+static void say_wait(const char *endpoint)
+{
+    const char *data_dir = getenv("ARGOSY_DATA_DIR");
+    char path[SESSION_PATH_SIZE];
+    if (endpoint == NULL)
+        endpoint = getenv("ARGOSY_ENDPOINT");
+    if (endpoint != NULL && strncmp(endpoint, "ipc://", 6) != 0)
+        return;
+    if (endpoint != NULL)
+        snprintf(path, sizeof path, "%s", endpoint + 6);
+    else
+        snprintf(path, sizeof path, "%s/engine.sock", data_dir != NULL ? data_dir : ".argosy");
+    if (access(path, F_OK) != 0)
+        fprintf(stderr, "note: nothing is at %s yet; waiting up to 5 s for an engine\n", path);
+}
+
 int session_open(const struct invocation *invocation, struct session *ret_session,
                  struct error *err)
 {
@@ -118,6 +136,8 @@ int session_open(const struct invocation *invocation, struct session *ret_sessio
         snprintf(address, sizeof(address), "ipc://%s/engine.sock", options.data_dir);
         options.endpoint = address;
     }
+    if (code == 0 && !invocation->json)
+        say_wait(options.endpoint);
     if (code == 0)
         code = session_connect(&options, &session, err);
     fleet_config_destroy(config);

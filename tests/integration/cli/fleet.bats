@@ -130,6 +130,8 @@ teardown_file() {
   client workflow terminate misspelt-1
   run -0 --separate-stderr client workflow start --type X --task-queue nobody --id misspelt-2
   [[ "$stderr" == *'no worker serves queue "nobody"'* ]]
+  run -0 client workflow describe misspelt-2
+  [[ "$output" == *'waits          no worker serves queue "nobody" now'* ]]
   client workflow terminate misspelt-2
 }
 
