@@ -38,6 +38,11 @@ teardown_file() {
   jq -e '.score > 0 and .score <= 1' <<<"$output"
   [[ "$stderr" == *"infer-1"* ]]
 
+  local exact=$output # the digits of the score are the workflow's own
+  run -0 client workflow result infer-1 --output json
+  [[ "$output" == *"$exact"* ]]
+  jq -e '.status == "COMPLETED"' <<<"$output"
+
   [[ "$(identities infer-1 validate_input)" == *"#cpu" ]]
   [[ "$(identities infer-1 preprocess)" == *"#cpu" ]]
   [[ "$(identities infer-1 run_inference)" == *"#gpu"* ]]
