@@ -22,6 +22,7 @@
 #include "common/fleet_config.h"
 #include "common/log.h"
 #include "storage/artifact_service.h"
+#include "storage/model_service.h"
 #include "storage/server.h"
 
 static const char help[] =
@@ -137,9 +138,11 @@ static int open_services(struct program *program, struct error *err)
         code = catalog_open(path, &program->catalog, err);
     if (code == 0)
         code = artifact_service_open(program->store, program->catalog, &program->artifacts, err);
-    if (code == 0)
-        program->services[program->service_count++] = artifact_service_table(program->artifacts);
-    return code;
+    if (code != 0)
+        return code;
+    program->services[program->service_count++] = artifact_service_table(program->artifacts);
+    program->services[program->service_count++] = model_service_table(program->catalog);
+    return 0;
 }
 
 static void turned(void *context)

@@ -26,7 +26,8 @@
 #include "storage/artifact.h"
 #include "storage/storage_client.h"
 
-#define MODEL_NAME_MAX 128
+#define MODEL_NAME_MAX  128
+#define MODEL_FILES_MAX 64
 
 struct model_file {
     const char *name;

@@ -30,12 +30,13 @@ void fixture_start(struct storage_fixture *fixture)
         artifact_service_open(fixture->store, fixture->catalog, &fixture->artifacts, &err) != 0)
         fail_msg("%s", err.text);
     fixture->services[0] = artifact_service_table(fixture->artifacts);
+    fixture->services[1] = model_service_table(fixture->catalog);
     fixture->stop_fd = eventfd(0, EFD_CLOEXEC);
     const struct storage_server_config config = {
         .endpoint = {.addresses = fixture->config->storage.listen,
                      .address_count = fixture->config->storage.listen_count},
         .services = fixture->services,
-        .service_count = 1,
+        .service_count = 2,
         .stop_fd = fixture->stop_fd,
     };
     if (storage_server_open(&config, &fixture->server, &err) != 0)

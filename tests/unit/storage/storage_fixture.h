@@ -11,6 +11,7 @@
 #include "storage/artifact_service.h"
 #include "storage/artifact_store.h"
 #include "storage/catalog.h"
+#include "storage/model_service.h"
 #include "storage/server.h"
 #include "storage/storage_client.h"
 
@@ -20,7 +21,7 @@ struct storage_fixture {
     struct artifact_store *store;
     struct catalog *catalog;
     struct artifact_service *artifacts;
-    struct storage_service services[1];
+    struct storage_service services[2];
     struct storage_server *server;
     struct storage_client *client;
     pthread_t thread;
