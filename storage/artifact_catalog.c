@@ -17,11 +17,11 @@ static sqlite3_stmt *begin_statement(struct catalog *catalog, enum catalog_state
 /* ---- owners, within a transaction ---- */
 
 static int list_owners(struct catalog *catalog, struct catalog_artifact *artifact,
-                       struct arena *arena, struct error *err)
+                       size_t owners_max, struct arena *arena, struct error *err)
 {
     size_t capacity = 0;
     sqlite3_stmt *stmt = begin_statement(catalog, CATALOG_OWNER_LIST, &artifact->digest);
-    sqlite3_bind_int64(stmt, 2, ARTIFACT_OWNERS_MAX);
+    sqlite3_bind_int64(stmt, 2, (int64_t)owners_max);
     int code;
     while ((code = catalog_step_row(stmt, err)) == 1) {
         if (artifact->owner_count == capacity) {
@@ -29,7 +29,8 @@ static int list_owners(struct catalog *catalog, struct catalog_artifact *artifac
             const char **grown = arena_alloc(arena, capacity * sizeof *grown);
             if (grown == NULL)
                 return error_set(err, ERR_LIMIT, "an artifact has too many owners to be listed");
-            memcpy(grown, artifact->owners, artifact->owner_count * sizeof *grown);
+            if (artifact->owner_count > 0)
+                memcpy(grown, artifact->owners, artifact->owner_count * sizeof *grown);
             artifact->owners = grown;
         }
         const char *owner = arena_strdup(arena, sqlite_column_text(stmt, 0));
@@ -45,7 +46,16 @@ static int add_owner(struct catalog *catalog, const struct digest *digest, const
 {
     sqlite3_stmt *stmt = begin_statement(catalog, CATALOG_OWNER_ADD, digest);
     sqlite3_bind_text(stmt, 2, owner, -1, SQLITE_STATIC);
-    return catalog_step_done(stmt, err);
+    int code = catalog_step_done(stmt, err);
+    if (code != 0 || sqlite3_changes(sqlite3_db_handle(stmt)) == 0)
+        return code;
+    stmt = begin_statement(catalog, CATALOG_OWNER_COUNT, digest);
+    code = catalog_step_row(stmt, err);
+    bool is_over = code == 1 && sqlite3_column_int64(stmt, 0) > ARTIFACT_OWNERS_MAX;
+    sqlite3_reset(stmt);
+    if (is_over)
+        return error_set(err, ERR_LIMIT, "the artifact has %d owners already", ARTIFACT_OWNERS_MAX);
+    return code < 0 ? code : 0;
 }
 
 static int touch(struct catalog *catalog, const struct digest *digest, struct error *err)
@@ -144,8 +154,9 @@ static int read_artifact(sqlite3_stmt *stmt, struct catalog_artifact *artifact, 
 }
 
 int artifact_catalog_list(struct catalog *catalog, const struct digest *after, size_t count,
-                          struct arena *arena, struct catalog_artifact **ret_artifacts,
-                          size_t *ret_count, struct error *err)
+                          size_t owners_max, struct arena *arena,
+                          struct catalog_artifact **ret_artifacts, size_t *ret_count,
+                          struct error *err)
 {
     size_t found = 0;
     struct catalog_artifact *artifacts = arena_calloc(arena, count, sizeof *artifacts);
@@ -161,7 +172,7 @@ int artifact_catalog_list(struct catalog *catalog, const struct digest *after, s
     while (code == 0 && (code = catalog_step_row(stmt, err)) == 1)
         code = read_artifact(stmt, &artifacts[found++], err);
     for (size_t i = 0; code == 0 && i < found; i++)
-        code = list_owners(catalog, &artifacts[i], arena, err);
+        code = list_owners(catalog, &artifacts[i], owners_max, arena, err);
     code = catalog_end(catalog, code, err);
     if (code != 0)
         return code;

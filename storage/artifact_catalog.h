@@ -25,7 +25,7 @@ struct catalog_artifact {
     int64_t created_utc_us;
     int64_t unowned_utc_us; /* 0: owned when last looked at, or never looked at */
     int64_t revision;
-    const char **owners;
+    const char **owners; /* those that were asked for */
     size_t owner_count;
 };
 
@@ -44,10 +44,12 @@ int artifact_catalog_keep(struct catalog *catalog, const struct digest *digest, 
 int artifact_catalog_release(struct catalog *catalog, const struct digest *digest,
                              const char *owner, struct error *err);
 
-/* Up to count artifacts behind after (NULL: from the first), by digest, in arena. */
+/* Up to count artifacts behind after (NULL: from the first), by digest, each with up to owners_max
+ * of its owners, in arena. */
 int artifact_catalog_list(struct catalog *catalog, const struct digest *after, size_t count,
-                          struct arena *arena, struct catalog_artifact **ret_artifacts,
-                          size_t *ret_count, struct error *err);
+                          size_t owners_max, struct arena *arena,
+                          struct catalog_artifact **ret_artifacts, size_t *ret_count,
+                          struct error *err);
 
 /* Notes since when nobody owns it (0: somebody does), unless it was changed since revision. */
 int artifact_catalog_set_unowned(struct catalog *catalog, const struct digest *digest,

@@ -7,13 +7,14 @@
 #include <string.h>
 
 #include "api/messages.h"
-#include "storage/artifact_catalog.h"
 
 /* Calls for digests with the same first bits wait for each other; more of these than threads. */
 #define LOCK_COUNT 64
 
-/* Artifacts of one page, with few owners each; the reply stays far below a message. */
-#define PAGE_SIZE_MAX 1000
+/* Artifacts of one page and owners that are told of each: with the longest names the reply is half
+ * a message. */
+#define PAGE_SIZE_MAX   256
+#define PAGE_OWNERS_MAX 16
 
 struct artifact_service {
     struct artifact_store *store;
@@ -140,7 +141,8 @@ static int handle_release(void *context, const struct storage_request *request,
 
 /* ---- listing ---- */
 
-static Api__ArtifactInfo *make_info(const struct catalog_artifact *artifact, struct arena *arena)
+Api__ArtifactInfo *artifact_service_info(const struct catalog_artifact *artifact,
+                                         struct arena *arena)
 {
     Api__ArtifactInfo *info = arena_alloc(arena, sizeof *info);
     char *id = arena_alloc(arena, ARTIFACT_ID_SIZE);
@@ -159,15 +161,14 @@ static Api__ArtifactInfo *make_info(const struct catalog_artifact *artifact, str
     return info;
 }
 
-/* Where a page begins; an empty text is the start. */
-static int read_after(const char *after, struct digest *digest, const struct digest **ret_after,
-                      struct error *err)
+int artifact_service_after(const char *text, struct digest *digest, const struct digest **ret_after,
+                           struct error *err)
 {
-    *ret_after = NULL;
-    if (after == NULL || after[0] == '\0')
-        return 0;
-    *ret_after = digest;
-    return digest_of_id(after, digest, err);
+    bool is_start = text == NULL || text[0] == '\0';
+    int code = is_start ? 0 : digest_of_id(text, digest, err);
+    if (code == 0)
+        *ret_after = is_start ? NULL : digest;
+    return code;
 }
 
 static int handle_list(void *context, const struct storage_request *request,
@@ -182,10 +183,10 @@ static int handle_list(void *context, const struct storage_request *request,
                         ? message->page_size
                         : PAGE_SIZE_MAX;
     size_t count;
-    int code = read_after(message->after, &digest, &after, err);
+    int code = artifact_service_after(message->after, &digest, &after, err);
     if (code == 0)
-        code = artifact_catalog_list(service->catalog, after, wanted, request->arena, &artifacts,
-                                     &count, err);
+        code = artifact_catalog_list(service->catalog, after, wanted, PAGE_OWNERS_MAX,
+                                     request->arena, &artifacts, &count, err);
     if (code != 0)
         return code;
     Api__ListArtifactsResponse *response = arena_alloc(request->arena, sizeof *response);
@@ -193,7 +194,7 @@ static int handle_list(void *context, const struct storage_request *request,
     if (response == NULL || infos == NULL)
         return fail_memory(err);
     for (size_t i = 0; i < count; i++) {
-        infos[i] = make_info(&artifacts[i], request->arena);
+        infos[i] = artifact_service_info(&artifacts[i], request->arena);
         if (infos[i] == NULL)
             return fail_memory(err);
     }
@@ -202,6 +203,22 @@ static int handle_list(void *context, const struct storage_request *request,
     response->n_artifacts = count;
     *ret_response = &response->base;
     return 0;
+}
+
+/* ---- removing ---- */
+
+int artifact_service_remove(struct artifact_service *service, const struct digest *digest,
+                            int64_t revision, bool *ret_removed, struct error *err)
+{
+    bool is_removed = false;
+    pthread_mutex_lock(lock_of(service, digest));
+    int code = artifact_catalog_remove(service->catalog, digest, revision, &is_removed, err);
+    if (code == 0 && is_removed)
+        code = service->store->ops->remove(service->store, digest, err);
+    pthread_mutex_unlock(lock_of(service, digest));
+    if (code == 0)
+        *ret_removed = is_removed;
+    return code;
 }
 
 /* ---- opening and closing ---- */

@@ -12,7 +12,9 @@
 #ifndef ARGOSY_STORAGE_ARTIFACT_SERVICE_H
 #define ARGOSY_STORAGE_ARTIFACT_SERVICE_H
 
+#include "api/messages.h"
 #include "common/error.h"
+#include "storage/artifact_catalog.h"
 #include "storage/artifact_store.h"
 #include "storage/catalog.h"
 #include "storage/server.h"
@@ -29,6 +31,20 @@ int artifact_service_open(struct artifact_store *store, struct catalog *catalog,
 
 /* NULL is fine. */
 void artifact_service_close(struct artifact_service *service);
+
+/* Removes an artifact, knowledge and content, unless its owners changed since revision (see
+ * artifact_catalog.h): *ret_removed. ERR_STORAGE. */
+int artifact_service_remove(struct artifact_service *service, const struct digest *digest,
+                            int64_t revision, bool *ret_removed, struct error *err);
+
+/* An artifact as a message that borrows it, in arena; NULL when that is exhausted. */
+Api__ArtifactInfo *artifact_service_info(const struct catalog_artifact *artifact,
+                                         struct arena *arena);
+
+/* Where a page begins: the digest after which it does, in *digest, or NULL for the start, which is
+ * what an absent or empty text means. ERR_INVALID. */
+int artifact_service_after(const char *text, struct digest *digest, const struct digest **ret_after,
+                           struct error *err);
 
 /* Its methods, for the server. */
 struct storage_service artifact_service_table(struct artifact_service *service);

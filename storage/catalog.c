@@ -40,6 +40,7 @@ static const char *const statements[] = {
         "UPDATE artifacts SET unowned_utc_us = ?3 WHERE digest = ?1 AND revision = ?2",
     [CATALOG_ARTIFACT_REMOVE] = "DELETE FROM artifacts WHERE digest = ?1 AND revision = ?2",
     [CATALOG_OWNER_ADD] = "INSERT OR IGNORE INTO owners(digest, owner) VALUES(?1, ?2)",
+    [CATALOG_OWNER_COUNT] = "SELECT count(*) FROM owners WHERE digest = ?1",
     [CATALOG_OWNER_LIST] = "SELECT owner FROM owners WHERE digest = ?1 ORDER BY owner LIMIT ?2",
     [CATALOG_OWNER_REMOVE] = "DELETE FROM owners WHERE digest = ?1 AND owner = ?2",
     [CATALOG_OWNER_REMOVE_ALL] = "DELETE FROM owners WHERE digest = ?1",

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
@@ -21,8 +22,11 @@
 #include "common/exit_code.h"
 #include "common/fleet_config.h"
 #include "common/log.h"
+#include "storage/artifact_collector.h"
 #include "storage/artifact_service.h"
+#include "storage/artifact_verifier.h"
 #include "storage/model_service.h"
+#include "storage/owner_oracle.h"
 #include "storage/server.h"
 
 static const char help[] =
@@ -45,6 +49,9 @@ struct program {
     struct artifact_store *store;
     struct catalog *catalog;
     struct artifact_service *artifacts;
+    struct artifact_verifier *verifier;
+    struct owner_oracle *oracle;
+    struct artifact_collector *collector;
     struct storage_service services[SERVICE_MAX];
     size_t service_count;
     struct storage_server *server;
@@ -129,6 +136,32 @@ static int open_volume(struct program *program, struct error *err)
     return 0;
 }
 
+static void collected(void *context, uint64_t count, uint64_t bytes, const struct error *failure)
+{
+    (void)context;
+    char quoted[ERROR_TEXT_MAX + 64];
+    if (count > 0)
+        log_info("artifacts.collected", "count=%" PRIu64 " bytes=%" PRIu64, count, bytes);
+    if (failure != NULL)
+        log_error("collection.failed", "code=%s reason=%s", error_name(failure->code),
+                  log_quote(failure->text, quoted, sizeof quoted));
+}
+
+static int open_collector(struct program *program, struct error *err)
+{
+    int code = owner_oracle_create(program->config, program->catalog, &program->oracle, err);
+    if (code != 0)
+        return code;
+    const struct artifact_collector_config config = {
+        .artifacts = program->artifacts,
+        .catalog = program->catalog,
+        .oracle = program->oracle,
+        .keep_hours = program->config->storage.artifact_keep_hours,
+        .on_collected = collected,
+    };
+    return artifact_collector_create(&config, &program->collector, err);
+}
+
 static int open_services(struct program *program, struct error *err)
 {
     char path[PATH_MAX + 16];
@@ -138,9 +171,15 @@ static int open_services(struct program *program, struct error *err)
         code = catalog_open(path, &program->catalog, err);
     if (code == 0)
         code = artifact_service_open(program->store, program->catalog, &program->artifacts, err);
+    if (code == 0)
+        code = artifact_verifier_create(program->store, program->catalog, &program->verifier, err);
+    if (code == 0)
+        code = open_collector(program, err);
     if (code != 0)
         return code;
     program->services[program->service_count++] = artifact_service_table(program->artifacts);
+    program->services[program->service_count++] = artifact_verifier_table(program->verifier);
+    program->services[program->service_count++] = artifact_collector_table(program->collector);
     program->services[program->service_count++] = model_service_table(program->catalog);
     return 0;
 }
@@ -200,6 +239,9 @@ static int open_all(struct program *program, struct error *err)
 static void close_all(struct program *program)
 {
     storage_server_close(program->server);
+    artifact_collector_destroy(program->collector);
+    owner_oracle_destroy(program->oracle);
+    artifact_verifier_destroy(program->verifier);
     artifact_service_close(program->artifacts);
     catalog_close(program->catalog);
     artifact_store_close(program->store);

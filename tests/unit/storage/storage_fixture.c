@@ -20,6 +20,27 @@ static void *run_server(void *argument)
     return NULL;
 }
 
+static void collected(void *context, uint64_t count, uint64_t bytes, const struct error *failure)
+{
+    (void)context;
+    (void)count;
+    (void)bytes;
+    (void)failure;
+}
+
+static int open_collector(struct storage_fixture *fixture, struct error *err)
+{
+    int code = owner_oracle_create(fixture->config, fixture->catalog, &fixture->oracle, err);
+    const struct artifact_collector_config config = {
+        .artifacts = fixture->artifacts,
+        .catalog = fixture->catalog,
+        .oracle = fixture->oracle,
+        .keep_hours = fixture->config->storage.artifact_keep_hours,
+        .on_collected = collected,
+    };
+    return code == 0 ? artifact_collector_create(&config, &fixture->collector, err) : code;
+}
+
 void fixture_start(struct storage_fixture *fixture)
 {
     struct error err = {0};
@@ -27,16 +48,20 @@ void fixture_start(struct storage_fixture *fixture)
     mkdir(volume, 0700);
     if (artifact_store_open_files(volume, &fixture->store, &err) != 0 ||
         catalog_open(fixture_path(fixture, "storage/storage.db"), &fixture->catalog, &err) != 0 ||
-        artifact_service_open(fixture->store, fixture->catalog, &fixture->artifacts, &err) != 0)
+        artifact_service_open(fixture->store, fixture->catalog, &fixture->artifacts, &err) != 0 ||
+        artifact_verifier_create(fixture->store, fixture->catalog, &fixture->verifier, &err) != 0 ||
+        open_collector(fixture, &err) != 0)
         fail_msg("%s", err.text);
     fixture->services[0] = artifact_service_table(fixture->artifacts);
     fixture->services[1] = model_service_table(fixture->catalog);
+    fixture->services[2] = artifact_verifier_table(fixture->verifier);
+    fixture->services[3] = artifact_collector_table(fixture->collector);
     fixture->stop_fd = eventfd(0, EFD_CLOEXEC);
     const struct storage_server_config config = {
         .endpoint = {.addresses = fixture->config->storage.listen,
                      .address_count = fixture->config->storage.listen_count},
         .services = fixture->services,
-        .service_count = 2,
+        .service_count = 4,
         .stop_fd = fixture->stop_fd,
     };
     if (storage_server_open(&config, &fixture->server, &err) != 0)
@@ -52,6 +77,9 @@ void fixture_stop(struct storage_fixture *fixture)
     eventfd_write(fixture->stop_fd, 1);
     pthread_join(fixture->thread, NULL);
     storage_server_close(fixture->server);
+    artifact_collector_destroy(fixture->collector);
+    owner_oracle_destroy(fixture->oracle);
+    artifact_verifier_destroy(fixture->verifier);
     artifact_service_close(fixture->artifacts);
     catalog_close(fixture->catalog);
     artifact_store_close(fixture->store);

@@ -8,8 +8,10 @@
 
 #include <pthread.h>
 
+#include "storage/artifact_collector.h"
 #include "storage/artifact_service.h"
 #include "storage/artifact_store.h"
+#include "storage/artifact_verifier.h"
 #include "storage/catalog.h"
 #include "storage/model_service.h"
 #include "storage/server.h"
@@ -21,7 +23,10 @@ struct storage_fixture {
     struct artifact_store *store;
     struct catalog *catalog;
     struct artifact_service *artifacts;
-    struct storage_service services[2];
+    struct artifact_verifier *verifier;
+    struct owner_oracle *oracle;
+    struct artifact_collector *collector;
+    struct storage_service services[4];
     struct storage_server *server;
     struct storage_client *client;
     pthread_t thread;
