@@ -7,7 +7,11 @@
  * replaced as a whole: its chunks are sent in any number of calls under one upload and become
  * visible, in place of the ones before, in one transaction at the commit. Chunks that have not
  * changed (same hash in the document) may come without vector: the stored one is kept.
- * Scores are cosines; vectors are normalised when they are stored.
+ * Scores are cosines; vectors are normalised when they are stored. Texts are UTF-8 without NUL;
+ * metadata comes back with its keys sorted.
+ *
+ * An upload's name stands for one replacement of one document. Storage remembers it for a week
+ * after its last use: an upload that was never committed is dropped then.
  *
  * Threading: any thread, several at once.
  */
@@ -22,11 +26,14 @@
 #include "common/error.h"
 #include "storage/storage_client.h"
 
-#define VECTOR_DIMENSION_MAX  4096
-#define VECTOR_TEXT_SIZE_MAX  (64 * 1024)
-#define VECTOR_NAME_MAX       255  /* bytes of a collection's or document's name */
-#define VECTOR_NEIGHBOURS_MAX 1000 /* k */
-#define VECTOR_HASH_SIZE      32   /* SHA-256 of what the vector was made of */
+#define VECTOR_DIMENSION_MAX     4096
+#define VECTOR_TEXT_SIZE_MAX     (64 * 1024)
+#define VECTOR_METADATA_SIZE_MAX (8 * 1024) /* of a chunk, of a document */
+#define VECTOR_FILTER_SIZE_MAX   (16 * 1024)
+#define VECTOR_CHUNKS_MAX        (1u << 24) /* of a document */
+#define VECTOR_NAME_MAX          255 /* bytes of a collection's, document's, upload's, model's name */
+#define VECTOR_NEIGHBOURS_MAX    1000 /* k */
+#define VECTOR_HASH_SIZE         32   /* SHA-256 of what the vector was made of */
 
 struct vector_chunk {
     uint32_t ordinal;               /* place in the document, from 0; unique in it */
@@ -53,7 +60,9 @@ struct vector_upload_options {
 };
 
 /* Adds chunks to an upload; a chunk with an ordinal sent before replaces that one. ERR_NOT_FOUND: a
- * chunk without a vector whose hash the document does not have. Any count; split by size here. */
+ * chunk without a vector whose hash the document does not have. ERR_INVALID: a vector that is zero
+ * or not finite, a text that is not UTF-8. To an upload that is committed already, sending its own
+ * chunks again is 0 and changes nothing, others are ERR_STATE. Any count; split by size here. */
 int vectors_upload(struct storage_client *client, const struct vector_upload_options *options,
                    const struct vector_chunk *chunks, size_t count, struct error *err);
 
@@ -71,7 +80,8 @@ struct vector_query {
     uint32_t dimension;
     uint32_t neighbour_count; /* k, 1 to VECTOR_NEIGHBOURS_MAX */
     /* A JSON object, or NULL: {"lang": "en", "year": {"gte": 2020}, "tag": {"in": ["a", "b"]}}: all
-     * must hold, of the chunk's metadata or else the document's; "document_id" is the document. */
+     * must hold, of the chunk's metadata or else the document's; "document_id" is the document.
+     * Operators: eq, gt, gte, lt, lte, in; numbers compare as doubles, texts by their bytes. */
     const char *filter;
 };
 
@@ -95,6 +105,7 @@ struct vector_collection {
     uint32_t dimension;
     uint64_t document_count;
     uint64_t chunk_count;
+    bool is_streamed; /* does not fit in storage.memory_mb: every search reads it from the disk */
 };
 
 /* All collections, by name; in arena. */
