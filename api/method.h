@@ -73,7 +73,14 @@
     X(REGISTER_MODEL, 207, register_model, RegisterModel)                                          \
     X(GET_MODEL, 208, get_model, GetModel)                                                         \
     X(LIST_MODELS, 209, list_models, ListModels)                                                   \
-    X(UNREGISTER_MODEL, 210, unregister_model, UnregisterModel)
+    X(UNREGISTER_MODEL, 210, unregister_model, UnregisterModel)                                    \
+    X(LIST_VECTOR_HASHES, 220, list_vector_hashes, ListVectorHashes)                               \
+    X(UPLOAD_VECTORS, 221, upload_vectors, UploadVectors)                                          \
+    X(COMMIT_VECTORS, 222, commit_vectors, CommitVectors)                                          \
+    X(SEARCH_VECTORS, 223, search_vectors, SearchVectors)                                          \
+    X(GET_VECTOR_CONTENTS, 224, get_vector_contents, GetVectorContents)                            \
+    X(LIST_VECTOR_COLLECTIONS, 225, list_vector_collections, ListVectorCollections)                \
+    X(DELETE_VECTOR_COLLECTION, 226, delete_vector_collection, DeleteVectorCollection)
 
 enum method {
 #define METHOD_ENUM(name, number, lower, camel) METHOD_##name = number,

@@ -28,6 +28,7 @@
 #include "storage/model_service.h"
 #include "storage/owner_oracle.h"
 #include "storage/server.h"
+#include "storage/vector_service.h"
 
 static const char help[] =
     "usage: argosy-storage --config FILE\n"
@@ -52,6 +53,7 @@ struct program {
     struct artifact_verifier *verifier;
     struct owner_oracle *oracle;
     struct artifact_collector *collector;
+    struct vector_store *vectors;
     struct storage_service services[SERVICE_MAX];
     size_t service_count;
     struct storage_server *server;
@@ -162,6 +164,16 @@ static int open_collector(struct program *program, struct error *err)
     return artifact_collector_create(&config, &program->collector, err);
 }
 
+static int open_vectors(struct program *program, struct error *err)
+{
+    const struct vector_store_options options = {
+        .address = program->config->storage.vectors,
+        .folder = program->folder,
+        .memory_bytes = (size_t)program->config->storage.memory_mb << 20,
+    };
+    return vector_store_open(&options, &program->vectors, err);
+}
+
 static int open_services(struct program *program, struct error *err)
 {
     char path[PATH_MAX + 16];
@@ -175,12 +187,15 @@ static int open_services(struct program *program, struct error *err)
         code = artifact_verifier_create(program->store, program->catalog, &program->verifier, err);
     if (code == 0)
         code = open_collector(program, err);
+    if (code == 0)
+        code = open_vectors(program, err);
     if (code != 0)
         return code;
     program->services[program->service_count++] = artifact_service_table(program->artifacts);
     program->services[program->service_count++] = artifact_verifier_table(program->verifier);
     program->services[program->service_count++] = artifact_collector_table(program->collector);
     program->services[program->service_count++] = model_service_table(program->catalog);
+    program->services[program->service_count++] = vector_service_table(program->vectors);
     return 0;
 }
 
@@ -239,6 +254,7 @@ static int open_all(struct program *program, struct error *err)
 static void close_all(struct program *program)
 {
     storage_server_close(program->server);
+    vector_store_close(program->vectors);
     artifact_collector_destroy(program->collector);
     owner_oracle_destroy(program->oracle);
     artifact_verifier_destroy(program->verifier);
