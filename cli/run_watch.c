@@ -68,11 +68,8 @@ static bool is_open(struct session *session, const char *workflow_id, const char
     return open;
 }
 
-int run_watch(const struct invocation *invocation, struct session *session, const char *workflow_id,
-              const char *run_id, struct error *err)
+void run_watch_progress(struct session *session, const char *workflow_id, const char *run_id)
 {
-    if (invocation->json)
-        return outcome_report(invocation, session, workflow_id, run_id, -1, err);
     struct progress progress;
     progress_open(&progress, false);
     argosy_client_set_timeout(session->client, ANSWER_MS);
@@ -82,5 +79,12 @@ int run_watch(const struct invocation *invocation, struct session *session, cons
         refusals = answer == ANSWER_REFUSED ? refusals + 1 : 0;
     }
     progress_close(&progress);
+}
+
+int run_watch(const struct invocation *invocation, struct session *session, const char *workflow_id,
+              const char *run_id, struct error *err)
+{
+    if (!invocation->json)
+        run_watch_progress(session, workflow_id, run_id);
     return outcome_report(invocation, session, workflow_id, run_id, -1, err);
 }

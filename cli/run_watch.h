@@ -11,6 +11,10 @@
 #include "cli/command.h"
 #include "cli/session.h"
 
+/* Shows the run's progress on standard error until it is closed, or cannot be watched any more; the
+ * outcome is asked for after it. */
+void run_watch_progress(struct session *session, const char *workflow_id, const char *run_id);
+
 /* Waits for the run's end, shows its progress on standard error (nothing with --output json) and
  * reports the outcome; returns as outcome_report. */
 int run_watch(const struct invocation *invocation, struct session *session, const char *workflow_id,

@@ -38,15 +38,20 @@ static void write_header(const struct tensor *tensors, size_t count, struct buff
         buffer_append_byte(header, ' ');
 }
 
-void safetensors_write(const struct tensor *tensors, size_t count, struct buffer *out)
+void safetensors_write_header(const struct tensor *tensors, size_t count, struct buffer *out)
 {
     struct buffer header = {0};
     write_header(tensors, count, &header);
     for (int i = 0; i < LENGTH_SIZE; i++)
         buffer_append_byte(out, (uint8_t)((uint64_t)header.size >> (8 * i)));
     buffer_append(out, header.data, header.size);
-    for (size_t i = 0; i < count; i++)
-        buffer_append(out, tensors[i].data, tensors[i].size);
     out->failed |= header.failed;
     buffer_fini(&header);
+}
+
+void safetensors_write(const struct tensor *tensors, size_t count, struct buffer *out)
+{
+    safetensors_write_header(tensors, count, out);
+    for (size_t i = 0; i < count; i++)
+        buffer_append(out, tensors[i].data, tensors[i].size);
 }

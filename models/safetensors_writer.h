@@ -18,6 +18,10 @@
 struct tensor tensor_over(const char *name, enum tensor_dtype dtype, uint32_t rank,
                           const uint64_t *shape, const void *data);
 
+/* Appends what stands before the data, so that a file too large for memory can be written piece by
+ * piece: the tensors' data, one after the other, follows. */
+void safetensors_write_header(const struct tensor *tensors, size_t count, struct buffer *out);
+
 /* Appends the file to out; out->failed when memory is exhausted. */
 void safetensors_write(const struct tensor *tensors, size_t count, struct buffer *out);
 
