@@ -22,6 +22,7 @@
 #include "api/proto/session.pb-c.h"
 #include "api/proto/storage.pb-c.h"
 #include "api/proto/task_queue.pb-c.h"
+#include "api/proto/test_service.pb-c.h"
 #include "api/proto/vectors.pb-c.h"
 #include "api/proto/workflow.pb-c.h"
 

@@ -63,6 +63,10 @@
     X(SERVE_NODE, 108, serve_node, ServeNode)                                                      \
     X(RESPOND_NODE_CALL, 109, respond_node_call, RespondNodeCall)                                  \
     X(CALL_NODE, 110, call_node, CallNode)                                                         \
+    X(LOCK_TIME_SKIPPING, 120, lock_time_skipping, LockTimeSkipping)                               \
+    X(UNLOCK_TIME_SKIPPING, 121, unlock_time_skipping, UnlockTimeSkipping)                         \
+    X(SLEEP, 122, sleep, Sleep)                                                                    \
+    X(GET_CURRENT_TIME, 123, get_current_time, GetCurrentTime)                                     \
     X(PUT_ARTIFACT, 200, put_artifact, PutArtifact)                                                \
     X(GET_ARTIFACT, 201, get_artifact, GetArtifact)                                                \
     X(KEEP_ARTIFACT, 202, keep_artifact, KeepArtifact)                                             \

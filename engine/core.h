@@ -40,6 +40,7 @@ struct core_config {
     int64_t history_poll_timeout_us;  /* empty answer to a waiting history request: 20 s */
     int64_t reclaim_grace_us;         /* after recovery, how long sessions have to claim: 10 s */
     int32_t loss_limit;               /* losses without progress that fail an attempt: 3 */
+    bool skips_time;                  /* the shell may skip it where core_skip_utc_us says: no */
 };
 
 /* The values above. */
@@ -100,6 +101,11 @@ void core_tick(struct core *core, const struct core_input *input, struct outbox 
 
 /* When core_tick must be called next at the latest; INT64_MAX when nothing is waiting. */
 int64_t core_next_tick_utc_us(const struct core *core);
+
+/* Where time may jump to, for tests of workflows that wait for days: the next deadline of a run,
+ * when nothing can run before it and somebody waits for that. INT64_MAX: it must not jump. Costs a
+ * look at every run. */
+int64_t core_skip_utc_us(const struct core *core);
 
 /* Everything written by outboxes up to and including this sequence number is durable. */
 void core_durable(struct core *core, uint64_t outbox_sequence);

@@ -51,7 +51,7 @@ struct session {
 };
 
 /* A request that waits for its reply. */
-enum pending_kind { PENDING_POLL, PENDING_HISTORY, PENDING_QUERY };
+enum pending_kind { PENDING_POLL, PENDING_HISTORY, PENDING_QUERY, PENDING_SLEEP };
 struct pending_key {
     uint64_t session;
     uint64_t correlation;
@@ -106,6 +106,7 @@ struct core {
     int64_t next_minor; /* order of deadlines that belong to no run */
     struct recent_start *recent_starts;
     int64_t recovered_us; /* 0: nothing was recovered */
+    int32_t time_locks;   /* time skips when there are none */
     /* figures */
     int64_t open_run_count;
     struct {

@@ -44,7 +44,11 @@
     X(RELEASE_TASK, release_task)                                                                  \
     X(WORKER_LOST, worker_lost)                                                                    \
     X(SET_QUEUE_LIMIT, set_queue_limit)                                                            \
-    X(GET_ENGINE_STATS, get_engine_stats)
+    X(GET_ENGINE_STATS, get_engine_stats)                                                          \
+    X(LOCK_TIME_SKIPPING, lock_time_skipping)                                                      \
+    X(UNLOCK_TIME_SKIPPING, unlock_time_skipping)                                                  \
+    X(SLEEP, sleep)                                                                                \
+    X(GET_CURRENT_TIME, get_current_time)
 
 typedef enum core_result handler(struct core *core, const struct core_request *request,
                                  struct core_need *need);

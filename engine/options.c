@@ -24,6 +24,8 @@ const char options_help[] =
     "  --listen ADDRESS    ipc:///path or tcp://host:port (port 0: a free one); repeatable;\n"
     "                      default: ipc://<data-dir>/engine.sock\n"
     "  --insecure          allow a tcp address without keys, on loopback only\n"
+    "  --skip-time         for tests of workflows: time jumps over what is only waiting (memory\n"
+    "                      store only)\n"
     "  --ready-fd N        write one line \"address ...\" per address and then \"ready\" to this\n"
     "                      descriptor once serving\n"
     "  --log-level LEVEL   debug, info (default), warn, error\n"
@@ -41,6 +43,7 @@ enum option_key {
     OPTION_DATA_DIR,
     OPTION_LISTEN,
     OPTION_INSECURE,
+    OPTION_SKIP_TIME,
     OPTION_READY_FD,
     OPTION_LOG_LEVEL,
     OPTION_LOG_FORMAT,
@@ -54,6 +57,7 @@ static const struct option long_options[] = {
     {"data-dir", required_argument, NULL, OPTION_DATA_DIR},
     {"listen", required_argument, NULL, OPTION_LISTEN},
     {"insecure", no_argument, NULL, OPTION_INSECURE},
+    {"skip-time", no_argument, NULL, OPTION_SKIP_TIME},
     {"ready-fd", required_argument, NULL, OPTION_READY_FD},
     {"log-level", required_argument, NULL, OPTION_LOG_LEVEL},
     {"log-format", required_argument, NULL, OPTION_LOG_FORMAT},
@@ -101,6 +105,9 @@ static int parse_argument(struct options *options, struct arguments *arguments, 
         return 0;
     case OPTION_INSECURE:
         arguments->insecure = true;
+        return 0;
+    case OPTION_SKIP_TIME:
+        options->server.skips_time = true;
         return 0;
     case OPTION_READY_FD:
         return parse_descriptor(optarg, &options->ready_fd, err);
@@ -186,6 +193,10 @@ static int set_store(struct options *options, const struct arguments *arguments,
                          arguments->store);
     if (kind == FLEET_STORE_MEMORY)
         return 0;
+    if (options->server.skips_time)
+        return error_set(err, ERR_INVALID,
+                         "--skip-time needs --store memory: what a file keeps "
+                         "must not be from the future");
     const char *data_dir =
         arguments->data_dir != NULL ? arguments->data_dir : options->config->data_dir;
     int code = make_folder(data_dir, err);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * pending: requests that wait for their reply: polls, history requests that wait for an event,
- * queries. Each belongs to a session and ends with it, by its reply, its deadline, or Cancel.
+ * queries, sleeps. Each belongs to a session and ends with it, by its reply, its deadline, or
+ * Cancel.
  */
 #include <string.h>
 
@@ -70,6 +71,8 @@ static const void *empty_answer(struct core *core, const struct pending *pending
                                       : &api__poll_workflow_task_queue_response__descriptor);
     case PENDING_HISTORY:
         return history_empty_page(core, pending);
+    case PENDING_SLEEP:
+        return message_new(arena, &api__sleep_response__descriptor);
     case PENDING_QUERY:
         break;
     }

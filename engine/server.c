@@ -44,6 +44,7 @@ struct server {
     /* configuration */
     int stop_fd;
     uint64_t commit_hold_ns;
+    bool skips_time;
     char instance_id[UUID_TEXT_SIZE];
 
     /* parts */
@@ -152,7 +153,7 @@ static bool is_turn_full(const struct server *server)
 
 static int64_t now_utc_us(struct server *server)
 {
-    return server_clock_advance(&server->clock, clock_utc_us(), clock_monotonic_ns());
+    return server_clock_now(&server->clock);
 }
 
 /* --- requests ----------------------------------------------------------------------------------
@@ -338,6 +339,31 @@ static int wait_ms(struct server *server)
     return left_ms < INT_MAX ? (int)left_ms : INT_MAX;
 }
 
+/* Whether everything that was taken is done: nothing waits for the disk or to be sent. */
+static bool is_quiet(const struct server *server)
+{
+    return server->committing == NULL && server->filling->outbox.write_count == 0 &&
+           server->filling->held_count == server->filling->sent_count;
+}
+
+/* How long to wait for what comes; not at all where time could jump instead. */
+static int input_wait_ms(struct server *server)
+{
+    if (server->skips_time && is_quiet(server) && core_skip_utc_us(server->core) != INT64_MAX)
+        return 0;
+    return wait_ms(server);
+}
+
+/* Nothing came in: time jumps to where the next thing happens. */
+static void skip_time(struct server *server)
+{
+    if (!server->skips_time || !is_quiet(server))
+        return;
+    int64_t to_us = core_skip_utc_us(server->core);
+    if (to_us != INT64_MAX)
+        server_clock_skip(&server->clock, to_us);
+}
+
 static bool is_readable(int fd)
 {
     struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
@@ -352,9 +378,11 @@ static int turn_once(struct server *server, struct error *err)
     if (is_turn_full(server)) {
         code = collect_commit(server, true, err);
     } else {
-        code = endpoint_wait(server->endpoint, wait_ms(server), server->wake_fd, &batch, err);
+        code = endpoint_wait(server->endpoint, input_wait_ms(server), server->wake_fd, &batch, err);
         if (code == 0)
             code = handle_batch(server, &batch, err);
+        if (code == 0 && batch.count == 0)
+            skip_time(server);
         if (code == 0)
             code = collect_commit(server, false, err);
     }
@@ -444,6 +472,7 @@ static void create_core(struct server *server, const struct server_config *confi
 {
     struct core_config core_config = core_config_default();
     core_config.reclaim_grace_us = config->reclaim_us;
+    core_config.skips_time = config->skips_time;
     server->core = core_create(&core_config);
     for (size_t i = 0; i < config->queue_limit_count; i++)
         core_configure_queue(server->core, config->queue_limits[i].task_queue,
@@ -463,6 +492,7 @@ int server_open(const struct server_config *config, struct server **ret_server, 
         return error_set(err, ERR_MEMORY, "no memory for a server");
     server->stop_fd = config->stop_fd;
     server->commit_hold_ns = (uint64_t)config->commit_hold_us * NS_PER_US;
+    server->skips_time = config->skips_time;
     server->wake_fd = -1;
     uuid_create(server->instance_id);
     create_core(server, config);

@@ -22,6 +22,7 @@
 #ifndef ARGOSY_ENGINE_SERVER_H
 #define ARGOSY_ENGINE_SERVER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -41,7 +42,8 @@ struct server_config {
     int64_t commit_hold_us; /* a commit waits this long for a workflow task's answer; 0: never */
     const struct server_queue_limit *queue_limits;
     size_t queue_limit_count;
-    int stop_fd; /* server_run returns when it is readable */
+    bool skips_time; /* time jumps over what is only waiting (core_skip_utc_us): for tests */
+    int stop_fd;     /* server_run returns when it is readable */
 };
 
 struct server;

@@ -41,12 +41,23 @@ static void refill(struct server_clock *clock)
     clock->entropy_used = 0;
 }
 
+int64_t server_clock_now(struct server_clock *clock)
+{
+    return server_clock_advance(clock, clock_utc_us() + clock->skipped_us, clock_monotonic_ns());
+}
+
+void server_clock_skip(struct server_clock *clock, int64_t to_utc_us)
+{
+    int64_t now_us = server_clock_now(clock);
+    if (to_utc_us > now_us)
+        clock->skipped_us += to_utc_us - now_us;
+}
+
 struct core_input server_clock_input(struct server_clock *clock)
 {
     if (clock->entropy_used == SERVER_CLOCK_ENTROPY_CALLS)
         refill(clock);
-    struct core_input input = {
-        .now_utc_us = server_clock_advance(clock, clock_utc_us(), clock_monotonic_ns())};
+    struct core_input input = {.now_utc_us = server_clock_now(clock)};
     memcpy(input.entropy, clock->entropy[clock->entropy_used++], sizeof input.entropy);
     return input;
 }

@@ -23,12 +23,15 @@
 
 #include "common/child.h"
 #include "common/clock.h"
+#include "sdk/client.h"
+#include "sdk/duration.h"
 #include "sdk/error.h"
 
 #define ENGINE_NAME   "argosy-engine"
 #define SOCKET_NAME   "engine.sock"
 #define READY_WAIT_MS 20000
 #define STOP_WAIT_MS  5000
+#define SLEEP_WAIT_MS (10 * 60 * 1000)
 /* Descriptors for the child lie above those that posix_spawn's actions set. */
 #define CHILD_READY_FD    3
 #define CHILD_LIFELINE_FD 4
@@ -42,6 +45,8 @@ struct argosy_test_env {
     char endpoint[128];
     pid_t pid;       /* 0 when it does not run */
     int lifeline_fd; /* our end; -1: none */
+    bool skips_time;
+    struct argosy_client *client; /* for its clock; NULL unless it skips time */
 };
 
 /* ---- finding the engine ---- */
@@ -147,18 +152,19 @@ static char **make_environment(void)
     return environment;
 }
 
-static int spawn(const char *program, const char *endpoint, int ready_fd, int lifeline_fd,
-                 pid_t *ret_pid, struct error *err)
+static int spawn(const char *program, const struct argosy_test_env *env, int ready_fd,
+                 int lifeline_fd, pid_t *ret_pid, struct error *err)
 {
     char *arguments[] = {(char *)program,
                          "--store",
                          "memory",
                          "--listen",
-                         (char *)endpoint,
+                         (char *)env->endpoint,
                          "--ready-fd",
                          NUMBER_TEXT(CHILD_READY_FD),
                          "--log-level",
                          "error",
+                         env->skips_time ? "--skip-time" : NULL,
                          NULL};
     char **environment = make_environment();
     if (environment == NULL)
@@ -231,7 +237,7 @@ static int start(struct argosy_test_env *env, struct error *err)
     code = make_pipe(lifeline, err);
     if (code == 0) {
         env->lifeline_fd = lifeline[1];
-        code = spawn(program, env->endpoint, ready[1], lifeline[0], &env->pid, err);
+        code = spawn(program, env, ready[1], lifeline[0], &env->pid, err);
         close(lifeline[0]);
     }
     close(ready[1]);
@@ -241,14 +247,18 @@ static int start(struct argosy_test_env *env, struct error *err)
     return code;
 }
 
-int argosy_test_env_start(struct argosy_test_env **ret_env, struct argosy_error *err)
+static int create(bool skips_time, struct argosy_test_env **ret_env, struct argosy_error *err)
 {
     struct error *inner = error_inside(err);
     struct argosy_test_env *env = calloc(1, sizeof *env);
     if (env == NULL)
         return error_set(inner, ERR_MEMORY, "out of memory");
     env->lifeline_fd = -1;
+    env->skips_time = skips_time;
     int code = start(env, inner);
+    if (code == 0 && skips_time)
+        code = argosy_client_connect(&(struct argosy_connection_options){.endpoint = env->endpoint},
+                                     &env->client, err);
     if (code < 0) {
         argosy_test_env_stop(env);
         return code;
@@ -257,9 +267,80 @@ int argosy_test_env_start(struct argosy_test_env **ret_env, struct argosy_error 
     return 0;
 }
 
+int argosy_test_env_start(struct argosy_test_env **ret_env, struct argosy_error *err)
+{
+    return create(false, ret_env, err);
+}
+
+int argosy_test_env_start_skipping(struct argosy_test_env **ret_env, struct argosy_error *err)
+{
+    return create(true, ret_env, err);
+}
+
 const char *argosy_test_env_endpoint(const struct argosy_test_env *env)
 {
     return env->endpoint;
+}
+
+/* ---- time ---- */
+
+static int call(struct argosy_test_env *env, enum method method, const ProtobufCMessage *request,
+                struct arena *arena, ProtobufCMessage **ret_response, struct error *err)
+{
+    if (env->client == NULL)
+        return error_set(err, ERR_STATE, "this environment was not started to skip time");
+    return client_call_within(env->client, method, request, SLEEP_WAIT_MS, arena, ret_response,
+                              NULL, err);
+}
+
+/* A call whose answer says nothing but that it worked. */
+static int call_plain(struct argosy_test_env *env, enum method method,
+                      const ProtobufCMessage *request, struct argosy_error *err)
+{
+    struct arena arena;
+    ProtobufCMessage *response;
+    arena_init(&arena, ARENA_NO_LIMIT);
+    int code = call(env, method, request, &arena, &response, error_inside(err));
+    arena_fini(&arena);
+    return code;
+}
+
+int argosy_test_env_lock_time(struct argosy_test_env *env, struct argosy_error *err)
+{
+    Api__LockTimeSkippingRequest request = API__LOCK_TIME_SKIPPING_REQUEST__INIT;
+    return call_plain(env, METHOD_LOCK_TIME_SKIPPING, &request.base, err);
+}
+
+int argosy_test_env_unlock_time(struct argosy_test_env *env, struct argosy_error *err)
+{
+    Api__UnlockTimeSkippingRequest request = API__UNLOCK_TIME_SKIPPING_REQUEST__INIT;
+    return call_plain(env, METHOD_UNLOCK_TIME_SKIPPING, &request.base, err);
+}
+
+int argosy_test_env_sleep(struct argosy_test_env *env, int64_t time_ms, struct argosy_error *err)
+{
+    struct arena arena;
+    arena_init(&arena, ARENA_NO_LIMIT);
+    Api__SleepRequest request = API__SLEEP_REQUEST__INIT;
+    request.duration = duration_create(time_ms, &arena);
+    int code = request.duration == NULL ? argosy_error_set(err, ARGOSY_ERR_MEMORY, "out of memory")
+                                        : call_plain(env, METHOD_SLEEP, &request.base, err);
+    arena_fini(&arena);
+    return code;
+}
+
+int argosy_test_env_now(struct argosy_test_env *env, int64_t *ret_utc_us, struct argosy_error *err)
+{
+    Api__GetCurrentTimeRequest request = API__GET_CURRENT_TIME_REQUEST__INIT;
+    ProtobufCMessage *response;
+    struct arena arena;
+    arena_init(&arena, ARENA_NO_LIMIT);
+    int code =
+        call(env, METHOD_GET_CURRENT_TIME, &request.base, &arena, &response, error_inside(err));
+    if (code == 0)
+        *ret_utc_us = timestamp_utc_us(((const Api__GetCurrentTimeResponse *)response)->time);
+    arena_fini(&arena);
+    return code;
 }
 
 /* ---- stopping ---- */
@@ -282,6 +363,7 @@ void argosy_test_env_stop(struct argosy_test_env *env)
 {
     if (env == NULL)
         return;
+    argosy_client_close(env->client);
     if (env->pid > 0)
         stop_engine(env->pid);
     if (env->lifeline_fd >= 0)
