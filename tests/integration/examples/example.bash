@@ -11,7 +11,7 @@ example_setup() {
   ln -s "$ARGOSY_SOURCE_DIR/include" "$FLEET_DIR/include"
   cp -r "$ARGOSY_SOURCE_DIR/examples/$1" "$FLEET_DIR/examples/"
   cd "$FLEET_DIR/examples/$1"
-  eval "$(grep '^cc ' README.md) -Wall -Wextra -Werror"
+  eval "$(grep '^cc -shared' README.md) -Wall -Wextra -Werror"
   unset ARGOSY_DATA_DIR ARGOSY_ENDPOINT
 }
 
