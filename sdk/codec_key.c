@@ -7,9 +7,9 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/secret_file.h"
 #include "sdk/error.h"
 
 #define LINE_SIZE      256
@@ -76,16 +76,11 @@ static bool read_line(char *line, struct codec_key *key, bool *has_secret)
 
 static int read_lines(FILE *file, const char *path, struct codec_key *key, struct error *err)
 {
-    struct stat st;
-    if (fstat(fileno(file), &st) != 0)
-        return error_set_errno(err, ERR_IO, errno, "could not read the key file \"%s\"", path);
-    if ((st.st_mode & 077) != 0)
-        return error_set(err, ERR_PERMISSION,
-                         "%s: a secret key that others may read (mode %03o); make it 600", path,
-                         (unsigned)st.st_mode & 0777);
+    int code = secret_file_check(fileno(file), path, err);
+    if (code < 0)
+        return code;
     char line[LINE_SIZE];
     bool has_secret = false;
-    int code = 0;
     for (int number = 1; code == 0 && fgets(line, sizeof line, file) != NULL; number++) {
         if (number > FILE_LINES_MAX || !read_line(line, key, &has_secret))
             code = error_set(err, ERR_CONFIG,

@@ -5,8 +5,8 @@
  *     key-id: 4f1d2c3b5a697887
  *     secret-key: 64 hexadecimal digits
  *
- * Lines that begin with "#" and empty ones are skipped. Mode 600: a file that others may read is
- * refused. Threading: none.
+ * Lines that begin with "#" and empty ones are skipped. A file that others may read is refused
+ * (common/secret_file.h). Threading: none.
  */
 #ifndef ARGOSY_SDK_CODEC_KEY_H
 #define ARGOSY_SDK_CODEC_KEY_H

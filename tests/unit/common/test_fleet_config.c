@@ -466,6 +466,30 @@ static void oversized_text_is_refused(void **state)
     free(text);
 }
 
+static void codecs_in_order(void **state)
+{
+    (void)state;
+    struct fleet_config *config = parse("codecs:\n"
+                                        "  - {name: zstd, level: 9}\n"
+                                        "  - {name: aes-gcm, key_files: [new.key, /k/old.key]}\n",
+                                        &two_cpus);
+    assert_int_equal(config->codec_count, 2);
+    assert_string_equal(config->codecs[0].name, "zstd");
+    assert_int_equal(config->codecs[0].level, 9);
+    assert_int_equal(config->codecs[0].min_size, 256);
+    assert_int_equal(config->codecs[1].key_file_count, 2);
+    assert_string_equal(config->codecs[1].key_files[0], "/etc/fleet/new.key");
+    assert_string_equal(config->codecs[1].key_files[1], "/k/old.key");
+    fleet_config_destroy(config);
+    expect_error("codecs: [{name: rot13}]\n",
+                 "f.yaml:1: codecs[0].name: \"rot13\" is no codec (zstd, aes-gcm)");
+    expect_error("codecs:\n  - name: aes-gcm\n", "f.yaml:2: codecs[0]: aes-gcm needs key_files");
+    expect_error("codecs:\n  - {name: zstd, key_files: [a]}\n",
+                 "f.yaml:2: codecs[0].key_files: only codec aes-gcm has this key");
+    expect_error("codecs:\n  - {name: aes-gcm, key_files: [a], level: 3}\n",
+                 "f.yaml:2: codecs[0].level: only codec zstd has this key");
+}
+
 int main(void)
 {
     unsetenv("ARGOSY_DATA_DIR");
@@ -486,6 +510,7 @@ int main(void)
         cmocka_unit_test(environment_names_the_data_folder),
         cmocka_unit_test(missing_file_is_not_found),
         cmocka_unit_test(oversized_text_is_refused),
+        cmocka_unit_test(codecs_in_order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -364,8 +364,12 @@ static void test_key_files(void **state)
                      ARGOSY_ERR_INVALID);
     assert_int_equal(argosy_codec_key_create(path_of("c.key"), "prod-2026", id, NULL), 0);
     assert_string_equal(id, "prod-2026");
-    assert_key_refused("key-id: k\n" SECRET, 0640, ARGOSY_ERR_PERMISSION,
-                       ": a secret key that others may read (mode 640); make it 600");
+    assert_key_refused("key-id: k\n" SECRET, 0644, ARGOSY_ERR_PERMISSION,
+                       argosy_arena_printf(arena,
+                                           ": a secret key that others may read (owner %u, mode "
+                                           "644); make it its user's own with mode 600, or root's "
+                                           "with mode 640",
+                                           (unsigned)getuid()));
     assert_key_refused("key-id: k\n", 0600, ARGOSY_ERR_CONFIG, ": needs a key-id and a secret-key");
     assert_key_refused(SECRET, 0600, ARGOSY_ERR_CONFIG, ": needs a key-id and a secret-key");
     assert_key_refused("key-id: k\nsecret-key: 0001\n", 0600, ARGOSY_ERR_CONFIG,
