@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "workflows/fine_tune.h"
 #include "workflows/text_activity.h"
 
 static const struct {
@@ -13,15 +14,16 @@ static const struct {
 } workflows[] = {
     {WORKFLOW_PREPARE_AND_INFER, prepare_and_infer},
     {WORKFLOW_BATCH_EMBED, batch_embed},
+    {WORKFLOW_FINE_TUNE, fine_tune},
 };
 
 static const struct {
     const char *type;
     argosy_activity_function *function;
 } activities[] = {
-    {ACTIVITY_VALIDATE_INPUT, validate_input},
-    {ACTIVITY_PREPROCESS, preprocess},
-    {ACTIVITY_PREPROCESS_BATCH, preprocess_batch},
+    {ACTIVITY_VALIDATE_INPUT, validate_input},     {ACTIVITY_PREPROCESS, preprocess},
+    {ACTIVITY_PREPROCESS_BATCH, preprocess_batch}, {ACTIVITY_VALIDATE_DATASET, validate_dataset},
+    {ACTIVITY_STORE_DATASET, store_dataset},       {ACTIVITY_REGISTER_MODEL, register_model},
 };
 
 int shipped_register(struct argosy_registry *registry, const struct shipped_context *context,

@@ -6,6 +6,7 @@
  *         validate_input (cpu-queue) -> preprocess (cpu-queue) -> run_inference (gpu-queue)
  *     BatchEmbedWorkflow        [text ...] -> [[number ...] ...]          batch_embed.c
  *         preprocess_batch (cpu-queue) -> compute_embeddings (gpu-queue)
+ *     FineTuneWorkflow          labelled texts -> a registered classifier         fine_tune.h
  *
  * Inputs and results are JSON payloads. run_inference takes the preprocessed text as a JSON string,
  * compute_embeddings a JSON list of them; both are registered by GPU workers (worker_gpu/).
@@ -22,12 +23,20 @@
 
 #define WORKFLOW_PREPARE_AND_INFER "PrepareAndInferWorkflow"
 #define WORKFLOW_BATCH_EMBED       "BatchEmbedWorkflow"
+#define WORKFLOW_FINE_TUNE         "FineTuneWorkflow"
 
 #define ACTIVITY_VALIDATE_INPUT     "validate_input"
 #define ACTIVITY_PREPROCESS         "preprocess"
 #define ACTIVITY_PREPROCESS_BATCH   "preprocess_batch"
 #define ACTIVITY_RUN_INFERENCE      "run_inference"
 #define ACTIVITY_COMPUTE_EMBEDDINGS "compute_embeddings"
+
+#define ACTIVITY_VALIDATE_DATASET    "validate_dataset"
+#define ACTIVITY_STORE_DATASET       "store_dataset"
+#define ACTIVITY_EMBED_ARTIFACT      "embed_artifact"
+#define ACTIVITY_TRAIN_CLASSIFIER    "train_classifier"
+#define ACTIVITY_EVALUATE_CLASSIFIER "evaluate_classifier"
+#define ACTIVITY_REGISTER_MODEL      "register_model"
 
 /* What the activities are given as their user_data. All of it is borrowed. */
 struct shipped_context {
