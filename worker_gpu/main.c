@@ -18,10 +18,12 @@
 #include "common/log.h"
 #include "worker/worker_program.h"
 #include "worker_gpu/gpu_worker.h"
+#include "worker_gpu/trainer/training_activities.h"
 
 /* What is open, from open_worker to close_worker. */
 struct context {
     struct gpu_worker *gpu;
+    struct training_context training;
 };
 
 static void compute_turned(void *arg)
@@ -56,6 +58,8 @@ static void log_opened(const struct gpu_worker *gpu, const struct fleet_group *g
 static int open_worker(void *arg, const struct worker_process *process, struct error *err)
 {
     struct context *context = arg;
+    context->training = (struct training_context){.storage = process->storage,
+                                                  .models_dir = process->config->models_dir};
     struct gpu_worker_hooks hooks = {process->child, compute_turned, device_failed};
     struct error fallback;
     int code = gpu_worker_open(process->config, process->group, process->storage, &hooks,
@@ -68,7 +72,8 @@ static int open_worker(void *arg, const struct worker_process *process, struct e
 static int register_types(void *arg, struct argosy_registry *registry, struct error *err)
 {
     struct context *context = arg;
-    return gpu_worker_register(context->gpu, registry, err);
+    int code = gpu_worker_register(context->gpu, registry, err);
+    return code == 0 ? training_activities_register(&context->training, registry, err) : code;
 }
 
 static void close_worker(void *arg)

@@ -15,6 +15,10 @@
  * processor may do the lanes at once or one after another. */
 #define LANES 8u
 
+/* Examples of the validation set between two signs of life: with the most labels and the widest
+ * encoder 64 of them take a second. */
+#define TURN_EXAMPLES 64u
+
 /* Places in the job's sequence of seeds. */
 enum { SEED_INITIAL, SEED_SHUFFLE };
 
@@ -169,6 +173,8 @@ static void validate(struct head_trainer *head)
     uint32_t right = 0, best;
     double loss = 0;
     for (uint32_t i = 0; i < set->count; i++) {
+        if (i % TURN_EXAMPLES == 0 && head->options.on_turn != NULL)
+            head->options.on_turn(head->options.arg);
         loss += forward(head, training_set_row(set, i), set->labels[i], &best);
         right += best == set->labels[i];
     }

@@ -31,6 +31,9 @@ struct head_trainer_options {
     const struct training_set *train;      /* borrowed for the trainer's life */
     const struct training_set *validation; /* borrowed; of the same width */
     uint8_t job[TRAINER_JOB_SIZE];         /* names states that belong to this training */
+    /* Called now and then in a long step, for signs of life; may be NULL. */
+    void (*on_turn)(void *arg);
+    void *arg;
 };
 
 /* ERR_INVALID for sets that are empty or do not fit each other, ERR_MEMORY. The caller owns

@@ -18,7 +18,7 @@ static struct {
     argosy_async_activity_function *function;
     argosy_activity_function *synchronous;
     void *user_data;
-} registered[4];
+} registered[8];
 static size_t registered_count;
 
 /* The failure raised last by this thread: the real one lives in the task's arena. */
@@ -190,6 +190,11 @@ const struct argosy_payload *argosy_activity_input(const struct argosy_activity 
     return &activity->input;
 }
 
+struct argosy_payloads argosy_activity_inputs(const struct argosy_activity *activity)
+{
+    return activity->inputs;
+}
+
 const struct argosy_payload *argosy_activity_last_heartbeat(const struct argosy_activity *activity)
 {
     return &activity->last_heartbeat;
@@ -208,6 +213,22 @@ void *argosy_arena_alloc(struct argosy_arena *arena, size_t size)
     *piece = activity->memory;
     activity->memory = piece;
     return (char *)piece + 16;
+}
+
+char *argosy_arena_printf(struct argosy_arena *arena, const char *format, ...)
+{
+    char text[4096];
+    va_list args;
+    va_start(args, format);
+    int length = vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    ASSERT(length >= 0 && (size_t)length < sizeof text);
+    return memcpy(argosy_arena_alloc(arena, (size_t)length + 1), text, (size_t)length + 1);
+}
+
+bool argosy_payload_is_null(const struct argosy_payload *payload)
+{
+    return payload->encoding == NULL;
 }
 
 bool argosy_activity_is_canceled(const struct argosy_activity *activity)

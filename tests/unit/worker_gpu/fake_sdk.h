@@ -16,6 +16,7 @@ struct argosy_activity {
     /* set by the test */
     struct argosy_activity_info info;
     struct argosy_payload input;
+    struct argosy_payloads inputs; /* where there are several; else empty */
     struct argosy_payload last_heartbeat;
     atomic_bool is_canceled;
     atomic_bool is_draining;
