@@ -86,6 +86,7 @@ const struct command *const command_table[] = {
     &command_factory,
     &command_factory_list,
     &command_factory_show,
+    &command_finetune,
     &command_task_queue,
     &command_task_queue_describe,
     &command_topo,
