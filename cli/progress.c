@@ -82,6 +82,12 @@ static void speed_append(const struct progress *progress, const char *before, st
     buffer_printf(out, "%s%s left", before, text);
 }
 
+static void note_append(const struct progress *progress, const char *before, struct buffer *out)
+{
+    if (progress->note[0] != '\0')
+        buffer_printf(out, "%s%s", before, progress->note);
+}
+
 /* ---- forms ---- */
 
 static uint32_t terminal_columns(const struct progress *progress)
@@ -112,6 +118,7 @@ static void show_bar(const struct progress *progress)
     buffer_append_text(&facts, "  ");
     count_append(progress, "/", &facts);
     speed_append(progress, "  ", &facts);
+    note_append(progress, "  ", &facts);
     buffer_append_text(&line, progress->stage);
     /* One column stays free: a line that fills the last one may wrap. */
     size_t columns = terminal_columns(progress) - 1;
@@ -136,6 +143,7 @@ static void show_line(const struct progress *progress)
     if (progress->shown_total > 0)
         buffer_printf(&line, " (%u%%)", percent(progress));
     speed_append(progress, ", ", &line);
+    note_append(progress, ", ", &line);
     if (!line.failed) {
         fprintf(progress->out, "%s\n", buffer_text(&line));
         fflush(progress->out);
@@ -145,12 +153,12 @@ static void show_line(const struct progress *progress)
 
 /* ---- the stage ---- */
 
-static void name_copy(char name[PROGRESS_NAME_SIZE], const char *text)
+static void name_copy(char *name, size_t size, const char *text)
 {
     struct buffer safe = {0};
     output_safe(text, strlen(text), &safe);
-    output_cut(&safe, PROGRESS_NAME_SIZE / 4 - 1); /* a character has at most four bytes */
-    snprintf(name, PROGRESS_NAME_SIZE, "%s", buffer_text(&safe));
+    output_cut(&safe, size / 4 - 1); /* a character has at most four bytes */
+    snprintf(name, size, "%s", buffer_text(&safe));
     buffer_fini(&safe);
 }
 
@@ -170,14 +178,20 @@ void progress_open(struct progress *progress, bool is_silent)
 void progress_stage(struct progress *progress, const char *stage, const char *unit)
 {
     char name[PROGRESS_NAME_SIZE];
-    name_copy(name, stage);
+    name_copy(name, sizeof name, stage);
     if (strcmp(name, progress->stage) == 0)
         return;
     memcpy(progress->stage, name, sizeof name);
-    name_copy(progress->unit, unit);
+    name_copy(progress->unit, sizeof progress->unit, unit);
+    progress->note[0] = '\0';
     progress->has_begun = false;
     if (progress->form == PROGRESS_LINES)
         progress->is_shown = false;
+}
+
+void progress_note(struct progress *progress, const char *note)
+{
+    name_copy(progress->note, sizeof progress->note, note);
 }
 
 /* Whether what is shown is too old now; the end of a stage is shown where its course was. */

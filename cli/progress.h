@@ -29,6 +29,7 @@
 enum progress_form { PROGRESS_SILENT, PROGRESS_LINES, PROGRESS_BAR };
 
 #define PROGRESS_NAME_SIZE 48
+#define PROGRESS_NOTE_SIZE 192
 
 struct progress {
     /* configuration */
@@ -39,6 +40,7 @@ struct progress {
     /* the stage */
     char stage[PROGRESS_NAME_SIZE];
     char unit[PROGRESS_NAME_SIZE];
+    char note[PROGRESS_NOTE_SIZE];
     bool has_begun;      /* had an update */
     uint64_t begin_ns;   /* of the stage's first update, */
     uint64_t begin_done; /* and what was done by then */
@@ -58,6 +60,9 @@ void progress_init(struct progress *progress, FILE *out, enum progress_form form
 /* What is done from now on, in one word, and what is counted: "texts"; "bytes" are shown as KiB,
  * MiB, GiB. Copied; calling it again with the same stage changes nothing. */
 void progress_stage(struct progress *progress, const char *stage, const char *unit);
+
+/* A few words behind the numbers, "loss 0.21": from the next drawing to the stage's end. Copied. */
+void progress_note(struct progress *progress, const char *note);
 
 /* done of total (0: unknown) at this moment. As often as one likes: drawn at most ten times a
  * second. Its shape is that of artifact_progress_fn (storage/artifact.h). */

@@ -2,8 +2,10 @@
 /*
  * run_watch: waits for a run and shows how far it has come, where it says so: it answers a query
  * "progress" with {"done": n, "total": n, "stage": "embed", "unit": "texts"} (unit may be left
- * out). A run that has no such query is shown by its events, as outcome_report does. Threading:
- * none.
+ * out). A run that has no such query is shown by its events, as outcome_report does.
+ *
+ * {"activity": TYPE} in the answer: the pending activity of that type knows better; its newest
+ * heartbeat {"step": n, "steps": n, "epoch": n, "loss": x} is shown. Threading: none.
  */
 #ifndef ARGOSY_CLI_RUN_WATCH_H
 #define ARGOSY_CLI_RUN_WATCH_H

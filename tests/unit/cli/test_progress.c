@@ -63,6 +63,33 @@ static void a_bar_is_drawn_at_most_ten_times_a_second(void **state)
     screen_close(&screen);
 }
 
+static void a_note_stands_behind_the_numbers_of_its_stage(void **state)
+{
+    (void)state;
+    static const char *const expected[] = {
+        [PROGRESS_BAR] = "\rtrain [##........]  20%  2/10 steps  epoch 1, loss 0.25\033[K",
+        [PROGRESS_LINES] = "train: 2 of 10 steps (20%), epoch 1, loss 0.25\n",
+    };
+    for (int form = PROGRESS_LINES; form <= PROGRESS_BAR; form++) {
+        struct screen screen;
+        screen_open(&screen);
+        struct progress progress;
+        progress_init(&progress, screen.file, (enum progress_form)form, 56);
+        progress_stage(&progress, "train", "steps");
+        progress_note(&progress, "epoch 1, loss 0.25");
+        progress_update_at(&progress, 2, 10, 0);
+        progress_update_at(&progress, 2, 10, 5 * NS_PER_S);
+        assert_non_null(strstr(screen_new(&screen), expected[form]));
+        progress_stage(&progress, "evaluate", "steps");
+        progress_update_at(&progress, 0, 10, 10 * NS_PER_S);
+        progress_update_at(&progress, 0, 10, 15 * NS_PER_S);
+        const char *later = screen_new(&screen);
+        assert_non_null(strstr(later, "evaluate"));
+        assert_null(strstr(later, "loss"));
+        screen_close(&screen);
+    }
+}
+
 static void a_bar_never_fills_its_terminal(void **state)
 {
     (void)state;
@@ -167,6 +194,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_bar_is_drawn_at_most_ten_times_a_second),
+        cmocka_unit_test(a_note_stands_behind_the_numbers_of_its_stage),
         cmocka_unit_test(a_bar_never_fills_its_terminal),
         cmocka_unit_test(without_a_terminal_lines_come_every_five_seconds),
         cmocka_unit_test(an_unknown_total_is_left_out),
