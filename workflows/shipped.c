@@ -6,6 +6,8 @@
 #include <stdint.h>
 
 #include "workflows/fine_tune.h"
+#include "workflows/ingest_activity.h"
+#include "workflows/search_activity.h"
 #include "workflows/text_activity.h"
 
 static const struct {
@@ -15,6 +17,8 @@ static const struct {
     {WORKFLOW_PREPARE_AND_INFER, prepare_and_infer},
     {WORKFLOW_BATCH_EMBED, batch_embed},
     {WORKFLOW_FINE_TUNE, fine_tune},
+    {WORKFLOW_DOCUMENT_INGEST, document_ingest},
+    {WORKFLOW_SEARCH, search},
 };
 
 static const struct {
@@ -24,6 +28,9 @@ static const struct {
     {ACTIVITY_VALIDATE_INPUT, validate_input},     {ACTIVITY_PREPROCESS, preprocess},
     {ACTIVITY_PREPROCESS_BATCH, preprocess_batch}, {ACTIVITY_VALIDATE_DATASET, validate_dataset},
     {ACTIVITY_STORE_DATASET, store_dataset},       {ACTIVITY_REGISTER_MODEL, register_model},
+    {ACTIVITY_LOAD_AND_CHUNK, load_and_chunk},     {ACTIVITY_SELECT_NEW_CHUNKS, select_new_chunks},
+    {ACTIVITY_INDEX_CHUNKS, index_chunks},         {ACTIVITY_COMMIT_DOCUMENT, commit_document},
+    {ACTIVITY_FIND_COLLECTION, find_collection},   {ACTIVITY_SEARCH_VECTORS, search_vectors},
 };
 
 int shipped_register(struct argosy_registry *registry, const struct shipped_context *context,

@@ -6,6 +6,12 @@
  *         validate_input (cpu-queue) -> preprocess (cpu-queue) -> run_inference (gpu-queue)
  *     BatchEmbedWorkflow        [text ...] -> [[number ...] ...]          batch_embed.c
  *         preprocess_batch (cpu-queue) -> compute_embeddings (gpu-queue)
+ *     DocumentIngestWorkflow    ingest_request.h -> {"document_id", "collection", "chunks", ...}
+ *         load_and_chunk (cpu-queue) -> select_new_chunks (storage-queue) -> embed_artifact
+ *         (gpu-queue), several -> index_chunks, commit_document (storage-queue)  document_ingest.c
+ *     SearchWorkflow            {"collection", "question", ...} -> [{"document_id", ...} ...]
+ *         find_collection (storage-queue) -> compute_embeddings (gpu-queue) -> search_vectors
+ *         (storage-queue)                                             search.c
  *     FineTuneWorkflow          labelled texts -> a registered classifier         fine_tune.h
  *
  * Inputs and results are JSON payloads. run_inference takes the preprocessed text as a JSON string,
@@ -24,6 +30,8 @@
 #define WORKFLOW_PREPARE_AND_INFER "PrepareAndInferWorkflow"
 #define WORKFLOW_BATCH_EMBED       "BatchEmbedWorkflow"
 #define WORKFLOW_FINE_TUNE         "FineTuneWorkflow"
+#define WORKFLOW_DOCUMENT_INGEST   "DocumentIngestWorkflow"
+#define WORKFLOW_SEARCH            "SearchWorkflow"
 
 #define ACTIVITY_VALIDATE_INPUT     "validate_input"
 #define ACTIVITY_PREPROCESS         "preprocess"
@@ -51,5 +59,7 @@ int shipped_register(struct argosy_registry *registry, const struct shipped_cont
 
 argosy_workflow_function prepare_and_infer;
 argosy_workflow_function batch_embed;
+argosy_workflow_function document_ingest;
+argosy_workflow_function search;
 
 #endif
