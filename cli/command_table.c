@@ -87,6 +87,8 @@ const struct command *const command_table[] = {
     &command_factory_list,
     &command_factory_show,
     &command_finetune,
+    &command_ingest,
+    &command_search,
     &command_task_queue,
     &command_task_queue_describe,
     &command_topo,

@@ -26,6 +26,8 @@ extern const struct command command_factory_start;
 extern const struct command command_factory_list;
 extern const struct command command_factory_show;
 extern const struct command command_finetune;
+extern const struct command command_ingest;
+extern const struct command command_search;
 extern const struct command command_task_queue_describe;
 extern const struct command command_model_fetch;
 extern const struct command command_model_synth;
