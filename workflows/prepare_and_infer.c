@@ -3,7 +3,8 @@
  * prepare_and_infer: one text is checked and cleaned on the CPU queue and labelled on the GPU
  * queue.
  *
- * Input: a JSON string. Result: {"input": cleaned text, "label": ..., "score": ...}.
+ * Input: a JSON string, or {"text", "model": "NAME" or "NAME@VERSION"}; without a model the GPU
+ * group's own labels it. Result: {"input": cleaned text, "label": ..., "score": ...}.
  * A text that validation refuses fails the run at once; a device or worker that fails is tried
  * again as the policies below say. Cancellation ends it at the step under way.
  */

@@ -2,7 +2,7 @@
 /*
  * shipped: the workflows that come with Argosy, by type name, and the activities they call.
  *
- *     PrepareAndInferWorkflow   text -> {"input", "label", "score"}       prepare_and_infer.c
+ *     PrepareAndInferWorkflow   text, or {"text", "model"} -> {"input", "label", "score"}
  *         validate_input (cpu-queue) -> preprocess (cpu-queue) -> run_inference (gpu-queue)
  *     BatchEmbedWorkflow        [text ...] -> [[number ...] ...]          batch_embed.c
  *         preprocess_batch (cpu-queue) -> compute_embeddings (gpu-queue)
@@ -15,7 +15,8 @@
  *     FineTuneWorkflow          labelled texts -> a registered classifier         fine_tune.h
  *
  * Inputs and results are JSON payloads. run_inference takes the preprocessed text as a JSON string,
- * compute_embeddings a JSON list of them; both are registered by GPU workers (worker_gpu/).
+ * or {"text", "model"}; compute_embeddings a JSON list of texts; both are registered by GPU workers
+ * (worker_gpu/).
  *
  * Threading: registration happens before a worker runs; the functions registered have no state.
  */

@@ -6,6 +6,7 @@
 
 #include <jansson.h>
 
+#include "common/nearest.h"
 #include "workflows/text.h"
 
 static int fail(struct argosy_arena *arena, const char *type, const char *message,
@@ -74,6 +75,58 @@ static int wrong_type(const json_t *value, long index, struct argosy_arena *aren
     return fail(arena, "InvalidInput", message, no_details, err);
 }
 
+/* ---- one text, and the model that labels it ---- */
+
+static const char *const members[] = {"text", "model"};
+
+static int unknown_member(const char *name, struct argosy_arena *arena, struct argosy_error *err)
+{
+    const char *nearest = nearest_name(name, members, sizeof members / sizeof members[0]);
+    const char *message =
+        nearest != NULL
+            ? argosy_arena_printf(arena, "the input has no member \"%s\" (did you mean \"%s\"?)",
+                                  name, nearest)
+            : argosy_arena_printf(arena, "the input has no member \"%s\"", name);
+    return fail(arena, "InvalidInput", message, no_details, err);
+}
+
+/* A member of the object; its value, if there is one, is a string. */
+static int member_check(const char *name, const json_t *value, struct argosy_arena *arena,
+                        struct argosy_error *err)
+{
+    if (strcmp(name, members[0]) != 0 && strcmp(name, members[1]) != 0)
+        return unknown_member(name, arena, err);
+    if (json_is_string(value))
+        return 0;
+    return fail(arena, "InvalidInput",
+                argosy_arena_printf(arena, "\"%s\" of the input must be a string, not %s", name,
+                                    json_type_name(value)),
+                no_details, err);
+}
+
+/* The text of an input: the string itself, or that of {"text", "model"}. Borrowed from value. */
+static int text_find(json_t *value, struct argosy_arena *arena, const json_t **ret_text,
+                     struct argosy_error *err)
+{
+    if (!json_is_object(value)) {
+        *ret_text = value;
+        return json_is_string(value) ? 0 : wrong_type(value, -1, arena, err);
+    }
+    const char *name;
+    json_t *member;
+    json_object_foreach(value, name, member)
+    {
+        int code = member_check(name, member, arena, err);
+        if (code != 0)
+            return code;
+    }
+    const json_t *text = json_object_get(value, "text");
+    if (text == NULL)
+        return fail(arena, "InvalidInput", "\"text\" of the input is missing", no_details, err);
+    *ret_text = text;
+    return 0;
+}
+
 static int length_check(const struct text_measure *measure, long index, struct argosy_arena *arena,
                         struct argosy_error *err)
 {
@@ -132,11 +185,11 @@ int text_validate(const struct argosy_payload *input, struct argosy_arena *arena
     int code = input_load(input, arena, &value, err);
     if (code != 0)
         return code;
+    const json_t *text;
     struct text_measure measure;
-    if (!json_is_string(value))
-        code = wrong_type(value, -1, arena, err);
-    else
-        code = measure_string(value, &measure, arena, err);
+    code = text_find(value, arena, &text, err);
+    if (code == 0)
+        code = measure_string(text, &measure, arena, err);
     json_decref(value);
     if (code != 0)
         return code;
@@ -151,20 +204,23 @@ int text_validate(const struct argosy_payload *input, struct argosy_arena *arena
 int text_preprocess(const struct argosy_payload *input, struct argosy_arena *arena,
                     struct argosy_payload *ret_result, struct argosy_error *err)
 {
-    json_t *value, *clean = NULL;
+    json_t *value;
     int code = input_load(input, arena, &value, err);
     if (code != 0)
         return code;
+    const json_t *text;
     struct buffer out = {0};
-    if (!json_is_string(value))
-        code = wrong_type(value, -1, arena, err);
-    else
-        code = clean_string(value, &out, arena, err);
+    code = text_find(value, arena, &text, err);
+    if (code == 0)
+        code = clean_string(text, &out, arena, err);
     if (code == 0) {
-        clean = json_stringn(buffer_text(&out), out.size);
-        code = result_dump(clean, arena, ret_result, err);
+        json_t *clean = json_stringn(buffer_text(&out), out.size);
+        /* Beside its clean text the input keeps its model. */
+        if (json_is_object(value))
+            json_object_set(value, "text", clean);
+        code = result_dump(json_is_object(value) ? value : clean, arena, ret_result, err);
+        json_decref(clean);
     }
-    json_decref(clean);
     buffer_fini(&out);
     json_decref(value);
     return code;

@@ -3,8 +3,8 @@
  * text_activity: the CPU activities of the shipped workflows: checking and cleaning texts by the
  * rules of text.h. Each takes one JSON argument and gives one JSON result:
  *
- *     validate_input    text -> the same text
- *     preprocess        text -> its clean form
+ *     validate_input    text, or {"text", "model"} -> the same
+ *     preprocess        text -> its clean form; an object keeps its model
  *     preprocess_batch  [text ...] -> the clean forms of those that are not blank
  *
  * All failures are non-retryable application failures, since the same input fails again:
@@ -12,8 +12,8 @@
  *     EmptyInput      "Input text is empty"             blank (text.h)
  *     InputTooLong    "Input text exceeds token limit"  over TEXT_LENGTH_MAX code points; details
  *                                                       {"length": n}, in a batch also "index"
- *     InvalidInput    not a text or a list of texts, not JSON, not UTF-8: what was expected and
- *                     what came, or where it is wrong
+ *     InvalidInput    not a text or a list of texts, an unknown member, not JSON, not UTF-8:
+ *                     what was expected and what came, or where it is wrong
  *
  * Threading: any thread; no state.
  */

@@ -133,8 +133,6 @@ static void wrong_types_are_named(void **state)
                         "the input must be a string, not a number");
     assert_json_failure(text_validate, "[\"a\"]", "InvalidInput",
                         "the input must be a string, not a list");
-    assert_json_failure(text_validate, "{\"text\": \"a\"}", "InvalidInput",
-                        "the input must be a string, not an object");
     assert_json_failure(text_preprocess, "true", "InvalidInput",
                         "the input must be a string, not a boolean");
     assert_json_failure(text_preprocess_batch, "\"a\"", "InvalidInput",
@@ -154,6 +152,33 @@ static void wrong_types_are_named(void **state)
         assert_json_failure(functions[i], "\"\\ud800\"", "InvalidInput",
                             "the input is not JSON: line 1, column 8: invalid Unicode '\\uD800' "
                             "near '\"\\ud800\"'");
+    }
+}
+
+static void a_text_may_come_with_the_model_that_labels_it(void **state)
+{
+    (void)state;
+    static const char input[] = "{\"model\": \"Tickets@2\", \"text\": \" Hello \"}";
+    assert_result(text_validate, input, input);
+    assert_result(text_preprocess, input, "{\"model\":\"Tickets@2\",\"text\":\"hello\"}");
+    assert_result(text_preprocess, "{\"text\": \"A\"}", "{\"text\":\"a\"}");
+    assert_json_failure(text_validate, "{\"text\": \" \", \"model\": \"m\"}", "EmptyInput",
+                        "Input text is empty");
+
+    static const struct {
+        const char *input, *message;
+    } wrong[] = {
+        {"{}", "\"text\" of the input is missing"},
+        {"{\"model\": \"m\"}", "\"text\" of the input is missing"},
+        {"{\"text\": 4}", "\"text\" of the input must be a string, not a number"},
+        {"{\"text\": \"a\", \"model\": null}", "\"model\" of the input must be a string, not null"},
+        {"{\"text\": \"a\", \"modle\": \"m\"}",
+         "the input has no member \"modle\" (did you mean \"model\"?)"},
+        {"{\"text\": \"a\", \"priority\": 1}", "the input has no member \"priority\""},
+    };
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        assert_json_failure(text_validate, wrong[i].input, "InvalidInput", wrong[i].message);
+        assert_json_failure(text_preprocess, wrong[i].input, "InvalidInput", wrong[i].message);
     }
 }
 
@@ -194,6 +219,7 @@ int main(void)
         cmocka_unit_test(the_limit_counts_code_points_before_trimming),
         cmocka_unit_test(too_long_a_text_tells_its_length_and_place),
         cmocka_unit_test(wrong_types_are_named),
+        cmocka_unit_test(a_text_may_come_with_the_model_that_labels_it),
         cmocka_unit_test(preprocessing_cleans_as_python_would),
         cmocka_unit_test(a_batch_drops_blank_texts),
         cmocka_unit_test(registration_takes_each_name_once),
