@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
-# A training whose worker is killed twice, and one whose storage is killed: each goes on at its
-# checkpoint and ends in the very bits of a training that nothing disturbed.
+# A job whose processes are killed goes on at its checkpoint and ends in the very bits of a job that
+# nothing disturbed: its worker twice, all workers at each step, any process at a random moment.
 
 bats_require_minimum_version 1.5.0
 load ../../fleet.bash
@@ -20,18 +20,29 @@ teardown() {
   fleet_stop
 }
 
-# train JOB_ID: starts a training of some seconds and waits for it in the background; its result
-# goes to $FLEET_DIR/JOB_ID.json.
-train() {
-  client finetune --base tiny --name same --job-id "$1" --epochs 100000 --patience 0 \
+# finetune JOB_ID: a job whose training takes some seconds ($EPOCHS); its result goes to $FLEET_DIR/JOB_ID.json.
+finetune() {
+  client finetune --base tiny --name same --job-id "$1" --epochs "${EPOCHS:-100000}" --patience 0 \
     --schedule constant --dataset "$ARGOSY_SOURCE_DIR/examples/finetune/tickets.jsonl" \
-    --output json >"$FLEET_DIR/$1.json" 2>"$FLEET_DIR/$1.err" 3>&- &
+    --output json >"$FLEET_DIR/$1.json" 2>"$FLEET_DIR/$1.err" 3>&-
+}
+
+# train JOB_ID: starts a job in the background.
+train() {
+  finetune "$1" &
   TRAINING=$!
 }
 
-# trained JOB_ID: waits for it; HEAD is the name of the head's content.
+# trained JOB_ID: waits for it; HEAD is the hash of what was registered.
 trained() {
-  wait "$TRAINING" || { cat "$FLEET_DIR/$1".*; return 1; }
+  local status=0
+  wait "$TRAINING" || status=$?
+  # The command gives up when the engine is away too long; the same command waits for the job again.
+  while [ "$status" = 69 ]; do
+    status=0
+    finetune "$1" || status=$?
+  done
+  [ "$status" = 0 ] || { cat "$FLEET_DIR/$1".*; return 1; }
   HEAD=$(jq -er .result.head.artifact "$FLEET_DIR/$1.json")
 }
 
@@ -75,6 +86,7 @@ checkpoint() {
 }
 
 @test "a worker killed at any moment of the job: the same bits" {
+  local EPOCHS=30000
   train undisturbed
   trained undisturbed
   local expected=$HEAD at
@@ -86,4 +98,51 @@ checkpoint() {
     trained "at-$at"
     [ "$HEAD" = "$expected" ]
   done
+}
+
+# random_below N: from the seed that the test prints.
+random_below() {
+  echo $((RANDOM * 32768 + RANDOM)) | awk -v below="$1" '{ print $1 % below }'
+}
+
+# kill_random VICTIM: kills a process of that kind, or all of the node.
+kill_random() {
+  case $1 in
+    gpu) kill -KILL "$(workers gpu | shuf -n 1 --random-source=<(yes "$RANDOM"))" ;;
+    cpu) kill -KILL "$(workers cpu)" ;;
+    engine | storage | link) kill -KILL "$(pgrep --parent "$FLEET_PID" --full "argosy-$1")" ;;
+    supervisor | node)
+      local children
+      children=$(pgrep --parent "$FLEET_PID")
+      # shellcheck disable=SC2086
+      if [ "$1" = node ]; then kill -KILL "$FLEET_PID" $children; else kill -KILL "$FLEET_PID"; fi
+      wait "$FLEET_PID" || true
+      for child in $children; do timeout 10 tail -f /dev/null --pid="$child" 3>&-; done
+      fleet_start
+      ;;
+  esac
+}
+
+@test "any process killed at a random moment: the same bits" {
+  local EPOCHS=30000
+  RANDOM=${ARGOSY_TEST_SEED:=$$}
+  echo "seed: ARGOSY_TEST_SEED=$ARGOSY_TEST_SEED"
+  local begin=${EPOCHREALTIME/./} duration victim wait_us round=0
+  train undisturbed
+  trained undisturbed
+  local expected=$HEAD
+  duration=$((${EPOCHREALTIME/./} - begin))
+  for victim in gpu storage engine cpu supervisor gpu node; do
+    round=$((round + 1))
+    wait_us=$(random_below "$duration")
+    train "random-$round"
+    # Until then, or until it is over.
+    timeout "$((wait_us / 1000000)).$(printf %06d $((wait_us % 1000000)))" \
+      tail -f /dev/null --pid="$TRAINING" 3>&- || true
+    echo "round $round: $victim after $wait_us us of $duration"
+    kill_random "$victim"
+    trained "random-$round"
+    [ "$HEAD" = "$expected" ]
+  done
+  run ! grep "event=checkpoint.refused" "$FLEET_LOG"
 }
