@@ -71,8 +71,9 @@ struct fleet_storage {
     const char *authorized_keys_dir;
     const char *server_public_key_file;
     const char *client_key_file;
-    const char *vectors;     /* "sqlite", or a postgres:// URL */
-    int memory_mb;           /* most memory for vectors; default 1,024 */
+    const char *vectors;               /* "sqlite", or a postgres:// URL without a password */
+    const char *vectors_password_file; /* or NULL: libpq's own ways (PGPASSWORD, PGPASSFILE) */
+    int memory_mb;                     /* most memory for vectors; default 1,024 */
     int cache_mb;            /* most disk for the node's cache of artifacts; default 10,240 */
     int artifact_keep_hours; /* artifacts nobody owns stay for this long; default 24 */
 };

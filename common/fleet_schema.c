@@ -81,9 +81,26 @@ static const char *check_variable_name(const char *text)
 
 static const char *check_vectors(const char *text)
 {
-    bool is_known = strcmp(text, "sqlite") == 0 || strncmp(text, "postgres://", 11) == 0 ||
-                    strncmp(text, "postgresql://", 13) == 0;
-    return is_known ? NULL : "is neither sqlite nor a postgres:// address";
+    if (strcmp(text, "sqlite") == 0)
+        return NULL;
+    const char *rest = strncmp(text, "postgres://", 11) == 0     ? text + 11
+                       : strncmp(text, "postgresql://", 13) == 0 ? text + 13
+                                                                 : NULL;
+    if (rest == NULL)
+        return "is neither sqlite nor a postgres:// address";
+    /* The config is copied, printed and logged; user:password@host, ?password=. */
+    size_t user_size = strcspn(rest, "@/?");
+    bool has_password = rest[user_size] == '@' && memchr(rest, ':', user_size) != NULL;
+    return has_password || strstr(rest, "password=") != NULL
+               ? "has a password in it (use vectors_password_file, or the environment's PGPASSWORD)"
+               : NULL;
+}
+
+static const char *excuse_sqlite(const void *object)
+{
+    const struct fleet_storage *storage = object;
+    return strcmp(storage->vectors, "sqlite") == 0 ? "only a postgres:// address has this key"
+                                                   : NULL;
 }
 
 static const char *check_codec_name(const char *text)
@@ -148,7 +165,10 @@ static const struct yaml_field storage_fields[] = {
     {"authorized_keys_dir", YAML_TYPE_PATH, AT(fleet_storage, authorized_keys_dir)},
     {"server_public_key_file", YAML_TYPE_PATH, AT(fleet_storage, server_public_key_file)},
     {"client_key_file", YAML_TYPE_PATH, AT(fleet_storage, client_key_file)},
-    {"vectors", YAML_TYPE_TEXT, AT(fleet_storage, vectors), .check = check_vectors},
+    {"vectors", YAML_TYPE_TEXT, AT(fleet_storage, vectors), .check = check_vectors,
+     .is_private = true},
+    {"vectors_password_file", YAML_TYPE_PATH, AT(fleet_storage, vectors_password_file),
+     .excuse = excuse_sqlite},
     {"memory_mb", YAML_TYPE_INT, AT(fleet_storage, memory_mb), .min = 16, .max = 16777216},
     {"cache_mb", YAML_TYPE_INT, AT(fleet_storage, cache_mb), .min = 0, .max = 1073741824},
     {"artifact_keep_hours", YAML_TYPE_INT, AT(fleet_storage, artifact_keep_hours), .min = 0,

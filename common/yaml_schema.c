@@ -51,6 +51,8 @@ static int bind_text(struct binder *binder, const struct yaml_field *field,
     if (node->text[0] == '\0' && !field->may_be_empty)
         return yaml_fail(node, binder->err, "must not be empty");
     const char *reason = field->check != NULL ? field->check(node->text) : NULL;
+    if (reason != NULL && field->is_private)
+        return yaml_fail(node, binder->err, "%s", reason);
     if (reason != NULL)
         return yaml_fail(node, binder->err, "\"%.128s\" %s", node->text, reason);
     *ret_text = node->text;

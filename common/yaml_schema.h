@@ -41,6 +41,7 @@ struct yaml_field {
     size_t count_offset; /* TEXTS, PATHS, LIST: a size_t */
     bool is_required;
     bool may_be_empty;                         /* TEXT */
+    bool is_private;                           /* TEXT: an error does not show what it is */
     int min, max;                              /* INT, NUMBER */
     const char *const *words;                  /* CHOICE: ends with NULL */
     const struct yaml_schema *schema;          /* MAP, LIST */

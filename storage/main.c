@@ -168,6 +168,7 @@ static int open_vectors(struct program *program, struct error *err)
 {
     const struct vector_store_options options = {
         .address = program->config->storage.vectors,
+        .password_file = program->config->storage.vectors_password_file,
         .folder = program->folder,
         .memory_bytes = (size_t)program->config->storage.memory_mb << 20,
     };

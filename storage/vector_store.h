@@ -24,14 +24,18 @@
 struct vector_store;
 
 struct vector_store_options {
-    const char *address;   /* "sqlite", or "postgres://..." (libpq's connection URI) */
-    const char *folder;    /* of the SQLite file, vectors.db; must be there */
-    size_t memory_bytes;   /* most memory for vectors; over it collections are read from the file */
-    unsigned thread_count; /* of a search; 0: one for each core */
+    /* "sqlite", or "postgres://..." (libpq's connection URI); borrowed, as all here, for the
+     * store's life */
+    const char *address;
+    const char *password_file; /* PostgreSQL's, read for each connection; NULL: libpq's own ways */
+    const char *folder;        /* of the SQLite file, vectors.db; must be there */
+    size_t memory_bytes; /* SQLite: most memory for vectors; over it they are read from the file */
+    unsigned thread_count; /* SQLite: of a search; 0: one for each core */
 };
 
 /* ERR_STORAGE says what is wrong with file or server, ERR_CORRUPT, ERR_UNSUPPORTED (a newer schema;
- * or PostgreSQL and built without libpq), ERR_UNAVAILABLE (no server there). */
+ * or PostgreSQL and built without libpq). A server that is not there is no error: it is a warning
+ * in the log, and calls give ERR_UNAVAILABLE until it is. */
 int vector_store_open(const struct vector_store_options *options, struct vector_store **ret_store,
                       struct error *err);
 /* NULL is fine. */

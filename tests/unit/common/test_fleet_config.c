@@ -129,7 +129,8 @@ static const char full[] = "node: n1\n"
                            "storage:\n"
                            "  listen: [\"tcp://127.0.0.1:7235\"]\n"
                            "  insecure: true\n"
-                           "  vectors: postgres://db/argosy\n"
+                           "  vectors: postgres://me@db:5432/argosy\n"
+                           "  vectors_password_file: secrets/postgres\n"
                            "  memory_mb: 64\n"
                            "  cache_mb: 0\n"
                            "  artifact_keep_hours: 0\n"
@@ -312,7 +313,15 @@ static const struct error_case error_cases[] = {
      "f.yaml:1: storage.listen: \"tcp://0.0.0.0:7235\" needs server_key_file and "
      "authorized_keys_dir (without keys only on a loopback address, with insecure: true)"},
     {"storage: {vectors: mysql}\n",
-     "f.yaml:1: storage.vectors: \"mysql\" is neither sqlite nor a postgres:// address"},
+     "f.yaml:1: storage.vectors: is neither sqlite nor a postgres:// address"},
+    {"storage: {vectors: \"postgres://me:secret@db/argosy\"}\n",
+     "f.yaml:1: storage.vectors: has a password in it (use vectors_password_file, or the "
+     "environment's PGPASSWORD)"},
+    {"storage: {vectors: \"postgresql://db/argosy?sslmode=require&password=secret\"}\n",
+     "f.yaml:1: storage.vectors: has a password in it (use vectors_password_file, or the "
+     "environment's PGPASSWORD)"},
+    {"storage: {vectors_password_file: p}\n",
+     "f.yaml:1: storage.vectors_password_file: only a postgres:// address has this key"},
     {"engine: {endpoint: \"tcp://e:7233\"}\n",
      "f.yaml:1: engine.endpoint: \"tcp://e:7233\" needs server_public_key_file and "
      "client_key_file (without keys only on a loopback address, with insecure: true)"},

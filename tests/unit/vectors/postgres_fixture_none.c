@@ -12,11 +12,21 @@ bool postgres_start(char *ret_address, unsigned long address_size)
     return false;
 }
 
+const char *postgres_password_file(void)
+{
+    return NULL;
+}
+
 void postgres_stop(void)
 {
 }
 
-void postgres_restart(void)
+void postgres_crash(void)
+{
+    fail_msg("built without libpq");
+}
+
+void postgres_resume(void)
 {
     fail_msg("built without libpq");
 }

@@ -613,20 +613,6 @@ static void test_random(void **state)
     }
 }
 
-static void test_reconnect(void **state)
-{
-    struct vector_fixture *fixture = *state;
-    if (strcmp(address, "sqlite") == 0) {
-        skip();
-        return;
-    }
-    put_document(fixture, "papers", "a", "one", 8, 2, NULL);
-    postgres_restart();
-    check_texts(fixture, "papers", NULL, "text 8|text 9");
-    put_document(fixture, "papers", "a", "two", 16, 1, NULL);
-    check_texts(fixture, "papers", NULL, "text 16");
-}
-
 int main(int argc, char **argv)
 {
     if (argc > 1 && strcmp(argv[1], "postgres") == 0 && !postgres_start(address, sizeof address))
@@ -648,7 +634,6 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(test_hashes, setup, teardown),
         cmocka_unit_test_setup_teardown(test_collections, setup, teardown),
         cmocka_unit_test_setup_teardown(test_random, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_reconnect, setup, teardown),
     };
     int failures = cmocka_run_group_tests(tests, NULL, NULL);
     postgres_stop();

@@ -34,6 +34,7 @@ static void open_store(struct vector_fixture *fixture)
 {
     struct error err = {0};
     const struct vector_store_options options = {.address = fixture->address,
+                                                 .password_file = postgres_password_file(),
                                                  .folder = fixture->folder,
                                                  .memory_bytes = fixture->memory_bytes,
                                                  .thread_count = 2};
