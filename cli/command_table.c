@@ -35,6 +35,13 @@ static const struct command command_task_queue = {
     .example = "argosy task-queue describe gpu-queue",
 };
 
+static const struct command command_fleet = {
+    .name = "fleet",
+    .summary = "nodes, groups and workers: look, bound, drain",
+    .arguments = "",
+    .example = "argosy fleet status",
+};
+
 static const struct command command_model = {
     .name = "model",
     .summary = "model files on this machine",
@@ -91,6 +98,11 @@ const struct command *const command_table[] = {
     &command_search,
     &command_task_queue,
     &command_task_queue_describe,
+    &command_fleet,
+    &command_fleet_status,
+    &command_fleet_set_concurrency,
+    &command_fleet_drain,
+    &command_fleet_resume,
     &command_topo,
     &command_model,
     &command_model_fetch,

@@ -8,6 +8,11 @@
 extern const struct command command_dev;
 extern const struct command command_up;
 extern const struct command command_topo;
+/* `argosy fleet ...` */
+extern const struct command command_fleet_status;
+extern const struct command command_fleet_set_concurrency;
+extern const struct command command_fleet_drain;
+extern const struct command command_fleet_resume;
 extern const struct command command_demo;
 extern const struct command command_workflow_start;
 extern const struct command command_workflow_execute;

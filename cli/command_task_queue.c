@@ -29,15 +29,33 @@ static int queue_fetch(struct session *session, const char *queue, const char *t
                         ret_reply, err);
 }
 
-static int queue_print(const char *type, const json_t *reply, struct error *err)
+static double rate(const json_t *reply, const char *path)
+{
+    return json_number_value(view_get(reply, path));
+}
+
+static void queue_print_figures(const char *type, const json_t *reply)
 {
     char age[OUTPUT_TIME_SIZE];
     int64_t waiting = view_number(reply, "stats.approximateBacklogCount");
+    int64_t bound = view_number(reply, "maxInFlight");
+    int64_t slots = view_number(reply, "slots");
     printf("%s tasks: %" PRId64 " waiting", type, waiting);
     if (waiting > 0)
         printf(" (oldest %s)",
                output_duration(view_duration_us(reply, "stats.approximateBacklogAge"), age));
-    printf(", %" PRId64 " at workers\n", view_number(reply, "inFlight"));
+    printf(", %" PRId64 " at workers", view_number(reply, "inFlight"));
+    if (bound > 0)
+        printf(" (at most %" PRId64 ")", bound);
+    printf(", %.1f/s added, %.1f/s dispatched\n", rate(reply, "stats.tasksAddRate"),
+           rate(reply, "stats.tasksDispatchRate"));
+    if (slots > 0)
+        printf("  set to %" PRId64 " in each process\n", slots);
+}
+
+static int queue_print(const char *type, const json_t *reply, struct error *err)
+{
+    queue_print_figures(type, reply);
     const json_t *pollers = view_get(reply, "pollers");
     if (json_array_size(pollers) == 0) {
         puts("  no worker takes them");

@@ -51,7 +51,14 @@ struct session {
 };
 
 /* A request that waits for its reply. */
-enum pending_kind { PENDING_POLL, PENDING_HISTORY, PENDING_QUERY, PENDING_SLEEP };
+enum pending_kind {
+    PENDING_POLL,
+    PENDING_HISTORY,
+    PENDING_QUERY,
+    PENDING_SLEEP,
+    PENDING_NODE,
+    PENDING_CALL
+};
 struct pending_key {
     uint64_t session;
     uint64_t correlation;
@@ -72,6 +79,8 @@ struct pending {
     bool close_only;
     /* PENDING_QUERY */
     struct query *query;
+    /* PENDING_CALL */
+    struct pending_key link; /* the PENDING_NODE that it was handed to */
     /* links */
     struct pending *session_prev, *session_next;
     struct pending *run_prev, *run_next;
@@ -185,6 +194,8 @@ void queue_setting_read(const struct core *core, const char *queue, int32_t *ret
 void queue_settings_destroy(struct core *core);
 
 struct queue *queue_get(struct core *core, enum queue_kind kind, const char *name);
+/* "workflow", "sticky", "activity" (stats.c). */
+const char *queue_kind_name(enum queue_kind kind);
 struct queue *queue_find(const struct core *core, enum queue_kind kind, const char *name);
 void queue_dirty(struct core *core, struct queue *queue);
 void queue_offer(struct core *core, struct queue *queue, struct task *task, const char *type,
@@ -207,10 +218,17 @@ struct pending *pending_create(struct core *core, const struct core_request *req
 /* Forgets it (its reply has been or will never be sent). */
 void pending_destroy(struct core *core, struct pending *pending);
 struct pending *pending_find(const struct core *core, uint64_t session, uint64_t correlation);
-/* Its time is over: an empty answer, or a timeout error for a query. */
+/* Its time is over: an empty answer, or a timeout error for a query or a call. */
 void pending_expire(struct core *core, struct pending *pending);
 /* Ends it with an error. */
 void pending_fail(struct core *core, struct pending *pending, int code, const char *text);
+
+/* --- nodes (node.c) --- */
+
+/* The session's standing request for calls to its node; NULL when it is no link. */
+struct pending *node_link_find(const struct session *session);
+/* It ends: calls that wait for its answers fail. */
+void node_link_gone(struct core *core, const struct pending *link);
 
 /* --- sessions (session.c) --- */
 

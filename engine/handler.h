@@ -45,6 +45,10 @@
     X(WORKER_LOST, worker_lost)                                                                    \
     X(SET_QUEUE_LIMIT, set_queue_limit)                                                            \
     X(GET_ENGINE_STATS, get_engine_stats)                                                          \
+    X(DESCRIBE_FLEET, describe_fleet)                                                              \
+    X(SERVE_NODE, serve_node)                                                                      \
+    X(RESPOND_NODE_CALL, respond_node_call)                                                        \
+    X(CALL_NODE, call_node)                                                                        \
     X(LOCK_TIME_SKIPPING, lock_time_skipping)                                                      \
     X(UNLOCK_TIME_SKIPPING, unlock_time_skipping)                                                  \
     X(SLEEP, sleep)                                                                                \

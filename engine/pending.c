@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * pending: requests that wait for their reply: polls, history requests that wait for an event,
- * queries, sleeps. Each belongs to a session and ends with it, by its reply, its deadline, or
- * Cancel.
+ * queries, sleeps, calls to nodes. Each belongs to a session and ends with it, by its reply, its
+ * deadline, or Cancel.
  */
 #include <string.h>
 
@@ -50,6 +50,8 @@ void pending_destroy(struct core *core, struct pending *pending)
                                pending->key.correlation);
         queue_dirty(core, pending->queue);
     }
+    if (pending->kind == PENDING_NODE)
+        node_link_gone(core, pending);
     if (pending->run != NULL)
         DL_DELETE2(pending->run->waiters, pending, run_prev, run_next);
     if (pending->query != NULL)
@@ -60,7 +62,7 @@ void pending_destroy(struct core *core, struct pending *pending)
     free(pending);
 }
 
-/* The answer that says "nothing yet, ask again"; NULL for a query, which has none. */
+/* The answer that says "nothing yet, ask again"; NULL where there is none. */
 static const void *empty_answer(struct core *core, const struct pending *pending)
 {
     struct arena *arena = &core->outbox->arena;
@@ -73,7 +75,10 @@ static const void *empty_answer(struct core *core, const struct pending *pending
         return history_empty_page(core, pending);
     case PENDING_SLEEP:
         return message_new(arena, &api__sleep_response__descriptor);
+    case PENDING_NODE:
+        return message_new(arena, &api__serve_node_response__descriptor);
     case PENDING_QUERY:
+    case PENDING_CALL:
         break;
     }
     return NULL;
@@ -85,7 +90,9 @@ void pending_expire(struct core *core, struct pending *pending)
     if (answer != NULL)
         reply_send_to(core, &pending->key, false, false, answer);
     else
-        reply_error_to(core, &pending->key, ERR_TIMEOUT, "query was not answered in time");
+        reply_error_to(core, &pending->key, ERR_TIMEOUT,
+                       pending->kind == PENDING_QUERY ? "query was not answered in time"
+                                                      : "the node did not answer in time");
     pending_destroy(core, pending);
 }
 

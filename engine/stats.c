@@ -11,7 +11,7 @@
 /* Queues in one answer: each takes some 60 bytes and its name. */
 #define QUEUES_TOLD_MAX 4096
 
-static const char *kind_name(enum queue_kind kind)
+const char *queue_kind_name(enum queue_kind kind)
 {
     switch (kind) {
     case QUEUE_WORKFLOW:
@@ -28,7 +28,7 @@ static Api__QueueStats *row_new(struct core *core, enum queue_kind kind, const c
 {
     Api__QueueStats *row = message_new(&core->outbox->arena, &api__queue_stats__descriptor);
     row->queue = text_copy(&core->outbox->arena, name);
-    row->kind = kind_name(kind);
+    row->kind = queue_kind_name(kind);
     row->has_backlog = row->has_backlog_age_us = row->has_in_flight = true;
     row->has_max_in_flight = row->has_added_total = row->has_dispatched_total = true;
     row->has_pollers = row->has_slots = row->has_slots_used = true;

@@ -616,23 +616,58 @@ void task_queue_stats_get(const struct task_queue *queue, int64_t now_us,
     }
 }
 
+static void tell_poll(const struct poll *poll,
+                      void (*on_poll)(void *context, const struct task_queue_poll_info *info),
+                      void *context)
+{
+    struct task_queue_poll_info info = {
+        .session = poll->session->id,
+        .correlation_id = poll->correlation_id,
+        .slots = poll->slots,
+        .held = (int32_t)poll->session->held_count,
+        .types = poll->types,
+        .type_count = poll->type_count,
+        .polled_us = poll->polled_us,
+    };
+    on_poll(context, &info);
+}
+
 void task_queue_each_poll(const struct task_queue *queue,
                           void (*on_poll)(void *context, const struct task_queue_poll_info *info),
                           void *context)
 {
-    struct poll *poll;
+    const struct poll *poll;
+    DL_FOREACH (queue->polls, poll)
+        tell_poll(poll, on_poll, context);
+}
+
+void task_queue_session_get(const struct task_queue *queue, uint64_t session_id,
+                            struct task_queue_session_info *ret_info)
+{
+    const struct session *session = session_find(queue, session_id);
+    *ret_info = (struct task_queue_session_info){0};
+    if (session == NULL)
+        return;
+    ret_info->polls = session->poll_count;
+    ret_info->held = session->held_count;
+}
+
+void task_queue_session_each(const struct task_queue *queue, uint64_t session_id,
+                             void (*on_poll)(void *context,
+                                             const struct task_queue_poll_info *info),
+                             void (*on_task)(void *context, uint64_t task), void *context)
+{
+    const struct session *session = session_find(queue, session_id);
+    if (session == NULL)
+        return;
+    const struct poll *poll;
     DL_FOREACH (queue->polls, poll) {
-        struct task_queue_poll_info info = {
-            .session = poll->session->id,
-            .correlation_id = poll->correlation_id,
-            .slots = poll->slots,
-            .held = (int32_t)poll->session->held_count,
-            .types = poll->types,
-            .type_count = poll->type_count,
-            .polled_us = poll->polled_us,
-        };
-        on_poll(context, &info);
+        if (poll->session == session)
+            tell_poll(poll, on_poll, context);
     }
+    const struct task *task;
+    DL_FOREACH (session->held, task)
+        on_task(context, task->id);
 }
 
 bool task_queue_is_idle(const struct task_queue *queue)

@@ -134,6 +134,22 @@ void task_queue_each_poll(const struct task_queue *queue,
                           void (*on_poll)(void *context, const struct task_queue_poll_info *info),
                           void *context);
 
+struct task_queue_session_info {
+    size_t polls;
+    size_t held;
+};
+
+/* What a session polls and holds here; zeros for one that is not known. */
+void task_queue_session_get(const struct task_queue *queue, uint64_t session,
+                            struct task_queue_session_info *ret_info);
+
+/* Calls on_poll for each of its polls, then on_task for each task it holds, in the order of the
+ * matches. */
+void task_queue_session_each(const struct task_queue *queue, uint64_t session,
+                             void (*on_poll)(void *context,
+                                             const struct task_queue_poll_info *info),
+                             void (*on_task)(void *context, uint64_t task), void *context);
+
 /* True when the queue has no task, no poll and no limit: it may be destroyed. */
 bool task_queue_is_idle(const struct task_queue *queue);
 

@@ -22,7 +22,7 @@ static const struct state_row state_rows[] = {
     [LIFECYCLE_KILLING] = {"killing", BIT(LIFECYCLE_BACKOFF) | BIT(LIFECYCLE_STOPPED)},
     [LIFECYCLE_BACKOFF] = {"backoff", BIT(LIFECYCLE_STARTING) | BIT(LIFECYCLE_STOPPED)},
     [LIFECYCLE_FAILED] = {"failed", BIT(LIFECYCLE_STOPPED)},
-    [LIFECYCLE_STOPPED] = {"stopped", 0},
+    [LIFECYCLE_STOPPED] = {"stopped", BIT(LIFECYCLE_IDLE)},
 };
 
 static void move(struct lifecycle *lifecycle, enum lifecycle_state next)
@@ -47,6 +47,12 @@ void lifecycle_started(struct lifecycle *lifecycle, uint64_t now_ns)
     lifecycle->cause = DEATH_CAUSE_NONE;
     lifecycle->ready_ns = 0;
     lifecycle->has_progress = false;
+}
+
+void lifecycle_again(struct lifecycle *lifecycle)
+{
+    move(lifecycle, LIFECYCLE_IDLE);
+    lifecycle->is_stopping = false;
 }
 
 /* Looking twice in each hang_ns finds a hang within one and a half. */

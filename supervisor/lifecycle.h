@@ -13,8 +13,9 @@
  *      │ stop              │ stop                                          │
  *      └───────────────────┴───────────────────────────────────────────────┘
  *
- * A death that is final leads to failed instead of backoff; a death while a stop is wanted leads to
- * stopped from anywhere.
+ * What was stopped may be started again (an operator drained it, and resumes it): stopped becomes
+ * idle. A death that is final leads to failed instead of backoff; a death while a stop is wanted
+ * leads to stopped from anywhere.
  *
  * This is the pure part: it is handed the time and tells what to do; process.h does it.
  * Threading: a lifecycle belongs to its process.
@@ -71,6 +72,9 @@ void lifecycle_init(struct lifecycle *lifecycle, uint64_t grace_ns, uint64_t han
 
 /* idle or backoff -> starting: it was started now. */
 void lifecycle_started(struct lifecycle *lifecycle, uint64_t now_ns);
+
+/* stopped -> idle: it is wanted again. */
+void lifecycle_again(struct lifecycle *lifecycle);
 
 /* starting -> ready. Late news of a process that is being stopped change nothing. */
 void lifecycle_ready(struct lifecycle *lifecycle, uint64_t now_ns);

@@ -24,7 +24,8 @@ void link_channel_add(struct link_channel *channel, int64_t pid, const char *ins
     if (channel->pending_count == LINK_PENDING_MAX)
         forget(channel, 0);
     struct link_death *death = &channel->pending[channel->pending_count++];
-    *death = (struct link_death){.sequence = ++channel->last_sequence, .pid = pid};
+    *death = (struct link_death){
+        .kind = LINK_RECORD_DEATH, .sequence = ++channel->last_sequence, .pid = pid};
     snprintf(death->instance_id, sizeof death->instance_id, "%s", instance_id);
     snprintf(death->reason, sizeof death->reason, "%s", reason);
 }
@@ -46,18 +47,29 @@ void link_channel_send(struct link_channel *channel, int fd)
     }
 }
 
-int link_channel_receive(struct link_channel *channel, int fd)
+static void take_ack(struct link_channel *channel, const struct link_ack *ack)
 {
-    struct link_ack ack;
+    for (size_t i = 0; i < channel->pending_count; i++) {
+        if (channel->pending[i].sequence == ack->sequence) {
+            forget(channel, i);
+            return;
+        }
+    }
+}
+
+int link_channel_receive(struct link_channel *channel, int fd, struct link_order *ret_order)
+{
+    union link_any record;
     ssize_t count;
-    while ((count = recv(fd, &ack, sizeof ack, MSG_DONTWAIT | MSG_TRUNC)) > 0) {
-        if (count != (ssize_t)sizeof ack)
+    while ((count = recv(fd, &record, sizeof record, MSG_DONTWAIT | MSG_TRUNC)) > 0) {
+        if (count == (ssize_t)sizeof record.ack && record.kind == LINK_RECORD_ACK) {
+            take_ack(channel, &record.ack);
+        } else if (count == (ssize_t)sizeof record.order && record.kind == LINK_RECORD_ORDER &&
+                   memchr(record.order.target, '\0', sizeof record.order.target) != NULL) {
+            *ret_order = record.order;
+            return 1;
+        } else {
             return ERR_PROTOCOL;
-        for (size_t i = 0; i < channel->pending_count; i++) {
-            if (channel->pending[i].sequence == ack.sequence) {
-                forget(channel, i);
-                break;
-            }
         }
     }
     return 0;

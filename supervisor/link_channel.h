@@ -30,7 +30,8 @@ void link_channel_restart(struct link_channel *channel);
 /* Sends what was not sent, as far as the socket takes it now. fd is the link's socket, or -1. */
 void link_channel_send(struct link_channel *channel, int fd);
 
-/* Takes the acknowledgements that have come. Returns 0, or ERR_PROTOCOL for a malformed record. */
-int link_channel_receive(struct link_channel *channel, int fd);
+/* Takes the acknowledgements that have come, up to the next order: 1 with that, 0 when there is
+ * nothing more, ERR_PROTOCOL for a malformed record. */
+int link_channel_receive(struct link_channel *channel, int fd, struct link_order *ret_order);
 
 #endif

@@ -29,6 +29,7 @@
 #include "supervisor/http_socket.h"
 #include "supervisor/link_http.h"
 #include "supervisor/link_message.h"
+#include "supervisor/link_node.h"
 #include "supervisor/status_page.h"
 
 static const char help[] =
@@ -61,6 +62,7 @@ struct link {
     struct child child;
     struct connection *connection;
     struct link_stats stats;
+    struct link_node node;
     struct status_reader *status; /* NULL: no supervisor */
     struct link_http *http;       /* NULL: not served */
     bool has_session;
@@ -75,7 +77,7 @@ struct link {
 
 static void acknowledge(struct report *report)
 {
-    struct link_ack ack = {.sequence = report->death.sequence};
+    struct link_ack ack = {.kind = LINK_RECORD_ACK, .sequence = report->death.sequence};
     /* If it does not arrive, the supervisor tells the next link, and the engine takes it twice. */
     ssize_t sent = send(report->link->supervisor_fd, &ack, sizeof ack, MSG_NOSIGNAL);
     (void)sent;
@@ -128,30 +130,52 @@ static void tell_engine(struct report *report)
     report->retry_ns = code == 0 ? 0 : clock_monotonic_ns() + RETRY_NS;
 }
 
-/* Takes one death from the supervisor. Records are checked although only our own supervisor can
- * have written them: the two programs may be of different builds. */
-static void take_death(struct link *link)
+static void take_death(struct link *link, const struct link_death *death)
 {
-    struct link_death death;
-    ssize_t count = recv(link->supervisor_fd, &death, sizeof death, MSG_DONTWAIT | MSG_TRUNC);
-    if (count < 0)
-        return;
-    if (count != (ssize_t)sizeof death || memchr(death.reason, '\0', sizeof death.reason) == NULL ||
-        memchr(death.instance_id, '\0', sizeof death.instance_id) == NULL) {
-        log_error("supervisor.record_malformed", "bytes=%zd", count);
-        exit(EXIT_INTERNAL); /* or the supervisor is gone: nothing is left to do */
-    }
     for (size_t i = 0; i < LINK_PENDING_MAX; i++) {
         struct report *report = &link->reports[i];
         if (report->is_used)
             continue;
-        *report = (struct report){.link = link, .death = death, .is_used = true};
+        *report = (struct report){.link = link, .death = *death, .is_used = true};
         link->report_count++;
         tell_engine(report);
         return;
     }
     /* The supervisor remembers no more than we have room for. */
-    log_error("death.dropped", "pid=%lld", (long long)death.pid);
+    log_error("death.dropped", "pid=%lld", (long long)death->pid);
+}
+
+static bool is_death(const union link_any *record, ssize_t count)
+{
+    const struct link_death *death = &record->death;
+    return count == (ssize_t)sizeof *death && record->kind == LINK_RECORD_DEATH &&
+           memchr(death->reason, '\0', sizeof death->reason) != NULL &&
+           memchr(death->instance_id, '\0', sizeof death->instance_id) != NULL;
+}
+
+static bool is_answer(const union link_any *record, ssize_t count)
+{
+    const struct link_answer *answer = &record->answer;
+    return count == (ssize_t)sizeof *answer && record->kind == LINK_RECORD_ANSWER &&
+           memchr(answer->text, '\0', sizeof answer->text) != NULL;
+}
+
+/* Takes one record from the supervisor. Records are checked although only our own supervisor can
+ * have written them: the two programs may be of different builds. */
+static void take_record(struct link *link)
+{
+    union link_any record;
+    ssize_t count = recv(link->supervisor_fd, &record, sizeof record, MSG_DONTWAIT | MSG_TRUNC);
+    if (count < 0)
+        return;
+    if (is_death(&record, count)) {
+        take_death(link, &record.death);
+    } else if (is_answer(&record, count)) {
+        link_node_answer(&link->node, &record.answer);
+    } else {
+        log_error("supervisor.record_malformed", "bytes=%zd", count);
+        exit(EXIT_INTERNAL); /* or the supervisor is gone: nothing is left to do */
+    }
 }
 
 static void take_news(struct link *link)
@@ -160,7 +184,7 @@ static void take_news(struct link *link)
     int count = epoll_wait(link->epoll_fd, events, 3, 0);
     for (int i = 0; i < count; i++) {
         if (events[i].data.fd == link->supervisor_fd) {
-            take_death(link);
+            take_record(link);
         } else if (events[i].data.fd == link->signal_fd && link->drain_ns == 0) {
             link->drain_ns = clock_monotonic_ns() + DRAIN_NS;
             epoll_ctl(link->epoll_fd, EPOLL_CTL_DEL, link->signal_fd, NULL);
@@ -248,6 +272,7 @@ static void on_session(void *context, const Api__HelloResponse *hello, bool engi
     struct link *link = context;
     (void)hello, (void)engine_changed;
     link->has_session = true;
+    link_node_serve(&link->node);
 }
 
 static void on_session_lost(void *context, const char *reason)
@@ -269,15 +294,19 @@ static void on_stats(void *context)
     link_http_answer(link->http);
 }
 
-/* Serves HTTP where the supervisor passed a socket for it; it passes its status page to every link.
- */
+/* The supervisor passes its status page to every link. */
+static int open_status(struct link *link, struct error *err)
+{
+    int fd = inherited_fd(STATUS_ENV_FD);
+    return fd >= 0 ? status_reader_open(fd, &link->status, err) : 0;
+}
+
+/* Serves HTTP where the supervisor passed a socket for it. */
 static int open_http(struct link *link, const struct fleet_config *config, struct error *err)
 {
     int listen_fd = inherited_fd(HTTP_ENV_FD);
-    int status_fd = inherited_fd(STATUS_ENV_FD);
-    int code = status_fd >= 0 ? status_reader_open(status_fd, &link->status, err) : 0;
-    if (code != 0 || listen_fd < 0 || link->status == NULL)
-        return code;
+    if (listen_fd < 0 || link->status == NULL)
+        return 0;
     struct link_http_config http = {
         .listen_fd = listen_fd,
         .status = link->status,
@@ -286,7 +315,7 @@ static int open_http(struct link *link, const struct fleet_config *config, struc
         .engine_reason = engine_reason,
         .context = link,
     };
-    code = link_http_open(&http, &link->http, err);
+    int code = link_http_open(&http, &link->http, err);
     return code == 0 ? watch(link, link_http_fd(link->http), err) : code;
 }
 
@@ -319,7 +348,12 @@ static int link_open(struct link *link, const struct fleet_config *config, struc
     if (code != 0)
         return code;
     link_stats_init(&link->stats, link->connection, on_stats, link);
-    return open_http(link, config, err);
+    code = open_status(link, err);
+    link->node = (struct link_node){.connection = link->connection,
+                                    .status = link->status,
+                                    .node = link->child.node,
+                                    .supervisor_fd = link->supervisor_fd};
+    return code == 0 ? open_http(link, config, err) : code;
 }
 
 static void link_close(struct link *link)

@@ -2,7 +2,7 @@
 /*
  * link_message: what the supervisor and its link say to each other (docs/spec/04-supervision.md,
  * section "Link"): fixed-size records on a sequenced-packet socket pair, whose link end is named by
- * ARGOSY_LINK_FD. A record of another size is an error of ours.
+ * ARGOSY_LINK_FD. A record of another kind or size is an error of ours.
  *
  * The supervisor repeats to a new link what the last one had not acknowledged; the engine takes the
  * same death twice as once.
@@ -12,6 +12,7 @@
 
 #include <stdint.h>
 
+#include "common/error.h"
 #include "common/uuid.h"
 #include "supervisor/death.h"
 
@@ -21,8 +22,17 @@
  * leases. */
 #define LINK_PENDING_MAX 256
 
+/* The first field of every record. */
+enum link_record {
+    LINK_RECORD_DEATH = 1,
+    LINK_RECORD_ACK,
+    LINK_RECORD_ORDER,
+    LINK_RECORD_ANSWER,
+};
+
 /* Supervisor to link: a worker process died. */
 struct link_death {
+    uint32_t kind;
     uint64_t sequence; /* from 1, never twice in a supervisor's life */
     int64_t pid;
     char instance_id[UUID_TEXT_SIZE];
@@ -31,7 +41,38 @@ struct link_death {
 
 /* Link to supervisor: the engine knows of that death. */
 struct link_ack {
+    uint32_t kind;
     uint64_t sequence;
+};
+
+enum link_operation { LINK_OPERATION_DRAIN = 1, LINK_OPERATION_RESUME };
+
+#define LINK_TARGET_MAX 96
+
+/* Link to supervisor: an operator's order. */
+struct link_order {
+    uint32_t kind;
+    uint32_t operation;           /* enum link_operation */
+    uint64_t id;                  /* the link's own */
+    char target[LINK_TARGET_MAX]; /* "GROUP", "GROUP/INDEX", "": all workers */
+};
+
+/* Supervisor to link: it was taken, or why not. Not repeated: who asked has given up when the link
+ * dies. */
+struct link_answer {
+    uint32_t kind;
+    int32_t code; /* 0, or an error code */
+    uint64_t id;
+    char text[ERROR_TEXT_MAX];
+};
+
+/* Room for a record of any kind. */
+union link_any {
+    uint32_t kind;
+    struct link_death death;
+    struct link_ack ack;
+    struct link_order order;
+    struct link_answer answer;
 };
 
 #endif

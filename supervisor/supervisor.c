@@ -130,6 +130,40 @@ static struct process *find_link(struct supervisor *supervisor)
     UNREACHABLE(); /* every plan has one */
 }
 
+/* What the link sees */
+
+static void write_row(struct status_process *row, const struct process *process)
+{
+    const struct lifecycle *lifecycle = &process->lifecycle;
+    const struct fleet_group *group = process->pin->group;
+    snprintf(row->name, sizeof row->name, "%s", process->name);
+    snprintf(row->group, sizeof row->group, "%s", group != NULL ? group->name : "");
+    row->pid = process->pid;
+    row->state = (int32_t)lifecycle->state;
+    row->was_ready = lifecycle->was_ready;
+    row->is_drained = process->is_drained;
+    row->started_ns = process->started_ns;
+    memcpy(row->restarts, process->restarts, sizeof row->restarts);
+    const struct death *death = death_history_last(&lifecycle->deaths);
+    row->death_ns = death != NULL ? death->at_ns : 0;
+    if (death != NULL)
+        death_format(death, row->death);
+}
+
+static void write_status(struct supervisor *supervisor)
+{
+    enum status_phase phase = STATUS_PHASE_STARTING;
+    if (supervisor->is_stopping)
+        phase = STATUS_PHASE_STOPPING;
+    else if (supervisor->is_announced)
+        phase = STATUS_PHASE_RUNNING;
+    struct status_process *rows = status_page_begin(supervisor->page);
+    for (size_t i = 0; i < supervisor->process_count; i++)
+        write_row(&rows[i], &supervisor->processes[i]);
+    status_page_end(supervisor->page, phase);
+    status_page_beat(supervisor->page, clock_monotonic_ns());
+}
+
 /* What befalls a process */
 
 static void note_death(struct supervisor *supervisor, const struct process *process, pid_t pid)
@@ -189,23 +223,6 @@ static void take_ready(struct process *process)
         log_info("process.ready", "name=%s pid=%d", process->name, (int)process->pid);
 }
 
-static void take_link_news(struct supervisor *supervisor, struct process *process)
-{
-    if (process->link_fd < 0)
-        return;
-    char byte;
-    bool is_closed = recv(process->link_fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
-    if (!is_closed && link_channel_receive(&supervisor->channel, process->link_fd) == 0) {
-        link_channel_send(&supervisor->channel, process->link_fd);
-        return;
-    }
-    /* The link is dying, or talks nonsense: it ends when its socket does. */
-    if (!is_closed)
-        log_error("link.record_malformed", "pid=%d", (int)process->pid);
-    close(process->link_fd);
-    process->link_fd = -1;
-}
-
 static void stop_process(struct process *process, bool hurry)
 {
     uint64_t now_ns = clock_monotonic_ns();
@@ -217,12 +234,79 @@ static void stop_process(struct process *process, bool hurry)
                  action == LIFECYCLE_DO_TERM ? "drain" : "kill");
 }
 
+static bool is_target(const struct process *process, const char *target)
+{
+    if (process->rank != PROCESS_RANK_WORKER)
+        return false;
+    return target[0] == '\0' || strcmp(process->name, target) == 0 ||
+           strcmp(process->pin->group->name, target) == 0;
+}
+
+/* Says what is wanted of the workers; go_up and their deaths do the rest. */
+static int apply_order(struct supervisor *supervisor, const struct link_order *order,
+                       struct error *err)
+{
+    size_t count = 0;
+    if (supervisor->is_stopping)
+        return error_set(err, ERR_STATE, "the fleet is ending");
+    for (size_t i = 0; i < supervisor->process_count; i++) {
+        struct process *process = &supervisor->processes[i];
+        if (!is_target(process, order->target))
+            continue;
+        count++;
+        process->is_drained = order->operation == LINK_OPERATION_DRAIN;
+        if (process->is_drained)
+            stop_process(process, false);
+        log_info(process->is_drained ? "process.drained" : "process.resumed", "name=%s",
+                 process->name);
+    }
+    return count > 0 ? 0
+                     : error_set(err, ERR_NOT_FOUND, "no worker or group \"%s\" on this node",
+                                 order->target);
+}
+
+static void take_order(struct supervisor *supervisor, int link_fd, const struct link_order *order)
+{
+    struct error err = {0};
+    struct link_answer answer = {.kind = LINK_RECORD_ANSWER, .id = order->id};
+    answer.code = apply_order(supervisor, order, &err);
+    snprintf(answer.text, sizeof answer.text, "%s", err.text);
+    write_status(supervisor); /* who gets the answer finds it in the status */
+    /* A link that does not take it is dying, and so is the call. */
+    ssize_t sent = send(link_fd, &answer, sizeof answer, MSG_DONTWAIT | MSG_NOSIGNAL);
+    (void)sent;
+}
+
+static void take_link_news(struct supervisor *supervisor, struct process *process)
+{
+    if (process->link_fd < 0)
+        return;
+    char byte;
+    bool is_closed = recv(process->link_fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+    struct link_order order;
+    int code = is_closed ? 0 : 1;
+    while (code == 1) {
+        code = link_channel_receive(&supervisor->channel, process->link_fd, &order);
+        if (code == 1)
+            take_order(supervisor, process->link_fd, &order);
+    }
+    if (!is_closed && code == 0) {
+        link_channel_send(&supervisor->channel, process->link_fd);
+        return;
+    }
+    /* The link is dying, or talks nonsense: it ends when its socket does. */
+    if (!is_closed)
+        log_error("link.record_malformed", "pid=%d", (int)process->pid);
+    close(process->link_fd);
+    process->link_fd = -1;
+}
+
 /* The order of things */
 
 static bool is_settled(const struct process *process)
 {
     enum lifecycle_state state = process->lifecycle.state;
-    if (process->lifecycle.was_ready || state == LIFECYCLE_FAILED)
+    if (process->lifecycle.was_ready || state == LIFECYCLE_FAILED || process->is_drained)
         return true;
     /* Workers need neither the link nor storage to start; nothing runs without the engine. */
     return (process->rank == PROCESS_RANK_LINK || process->rank == PROCESS_RANK_STORAGE) &&
@@ -283,7 +367,9 @@ static void go_up(struct supervisor *supervisor)
             struct process *process = &supervisor->processes[i];
             if ((int)process->rank != rank)
                 continue;
-            if (process->lifecycle.state == LIFECYCLE_IDLE)
+            if (process->lifecycle.state == LIFECYCLE_STOPPED && !process->is_drained)
+                lifecycle_again(&process->lifecycle);
+            if (process->lifecycle.state == LIFECYCLE_IDLE && !process->is_drained)
                 start_process(supervisor, process);
             is_complete = is_complete && is_settled(process);
         }
@@ -428,40 +514,6 @@ static int next_timeout_ms(const struct supervisor *supervisor)
             nearest_ns = supervisor->processes[i].lifecycle.deadline_ns;
     }
     return nearest_ns > now_ns ? (int)((nearest_ns - now_ns + NS_PER_MS - 1) / NS_PER_MS) : 0;
-}
-
-/* What the link sees */
-
-static void write_row(struct status_process *row, const struct process *process)
-{
-    const struct lifecycle *lifecycle = &process->lifecycle;
-    const struct fleet_group *group = process->pin->group;
-    snprintf(row->name, sizeof row->name, "%s", process->name);
-    snprintf(row->group, sizeof row->group, "%s", group != NULL ? group->name : "");
-    row->pid = process->pid;
-    row->state = (int32_t)lifecycle->state;
-    row->was_ready = lifecycle->was_ready;
-    row->is_drained = process->is_drained;
-    row->started_ns = process->started_ns;
-    memcpy(row->restarts, process->restarts, sizeof row->restarts);
-    const struct death *death = death_history_last(&lifecycle->deaths);
-    row->death_ns = death != NULL ? death->at_ns : 0;
-    if (death != NULL)
-        death_format(death, row->death);
-}
-
-static void write_status(struct supervisor *supervisor)
-{
-    enum status_phase phase = STATUS_PHASE_STARTING;
-    if (supervisor->is_stopping)
-        phase = STATUS_PHASE_STOPPING;
-    else if (supervisor->is_announced)
-        phase = STATUS_PHASE_RUNNING;
-    struct status_process *rows = status_page_begin(supervisor->page);
-    for (size_t i = 0; i < supervisor->process_count; i++)
-        write_row(&rows[i], &supervisor->processes[i]);
-    status_page_end(supervisor->page, phase);
-    status_page_beat(supervisor->page, clock_monotonic_ns());
 }
 
 int supervisor_run(const struct placement *placement, const struct process_setting *setting,

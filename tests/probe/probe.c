@@ -16,23 +16,21 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <argosy/plugin.h>
+#include "probe.h"
 
-#define PATH_SIZE 512
-
-static int probe_path(const char *name, char *path, struct argosy_error *err)
+int probe_path(const char *name, char path[PROBE_PATH_SIZE], struct argosy_error *err)
 {
     const char *folder = getenv("PROBE_DIR");
     if (folder == NULL)
         return argosy_error_set(err, ARGOSY_ERR_CONFIG, "PROBE_DIR is not set");
-    snprintf(path, PATH_SIZE, "%s/%s", folder, name);
+    snprintf(path, PROBE_PATH_SIZE, "%s/%s", folder, name);
     return 0;
 }
 
-static int ledger_append(struct argosy_activity *activity, const char *what, int64_t from,
-                         struct argosy_error *err)
+int ledger_append(struct argosy_activity *activity, const char *what, int64_t from,
+                  struct argosy_error *err)
 {
-    char path[PATH_SIZE];
+    char path[PROBE_PATH_SIZE];
     int code = probe_path("ledger", path, err);
     if (code != 0)
         return code;
@@ -54,7 +52,7 @@ static int ledger_append(struct argosy_activity *activity, const char *what, int
 
 static int gate_wait(struct argosy_error *err)
 {
-    char path[PATH_SIZE];
+    char path[PROBE_PATH_SIZE];
     int code = probe_path("gate", path, err);
     if (code != 0)
         return code;
@@ -138,7 +136,7 @@ static int beat(struct argosy_activity *activity, void *user_data,
 {
     (void)user_data;
     (void)ret_result;
-    char path[PATH_SIZE];
+    char path[PROBE_PATH_SIZE];
     int64_t count = 0;
     int code = probe_path("release", path, err);
     const struct argosy_payload *checkpoint = argosy_activity_last_heartbeat(activity);
@@ -311,5 +309,5 @@ ARGOSY_PLUGIN(registry, err)
     for (size_t i = 0; code == 0 && i < sizeof handled / sizeof handled[0]; i++)
         code = argosy_registry_add_workflow(registry, handled[i].type, run_handled,
                                             (void *)handled[i].options, err);
-    return code;
+    return code == 0 ? fan_register(registry, err) : code;
 }

@@ -61,7 +61,7 @@ static void name_self(int argc, char **argv)
 static void take_death(int link_fd)
 {
     struct link_death death;
-    struct link_ack ack;
+    struct link_ack ack = {.kind = LINK_RECORD_ACK};
     char detail[256];
     if (recv(link_fd, &death, sizeof death, 0) != (ssize_t)sizeof death)
         _exit(EXIT_INTERNAL);

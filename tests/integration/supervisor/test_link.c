@@ -89,7 +89,8 @@ static int tear_down(void **state)
 
 static void send_death(uint64_t sequence, int64_t pid)
 {
-    struct link_death death = {.sequence = sequence, .pid = pid, .instance_id = "i-1"};
+    struct link_death death = {
+        .kind = LINK_RECORD_DEATH, .sequence = sequence, .pid = pid, .instance_id = "i-1"};
     strcpy(death.reason, "signal 9 (killed)");
     assert_int_equal(send(link_fd, &death, sizeof death, 0), sizeof death);
 }

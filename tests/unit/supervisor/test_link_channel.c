@@ -40,9 +40,10 @@ static uint64_t receive(void)
 
 static void acknowledge(uint64_t sequence)
 {
-    struct link_ack ack = {.sequence = sequence};
+    struct link_ack ack = {.kind = LINK_RECORD_ACK, .sequence = sequence};
+    struct link_order order;
     assert_int_equal(send(fds[1], &ack, sizeof ack, 0), sizeof ack);
-    assert_int_equal(link_channel_receive(channel, fds[0]), 0);
+    assert_int_equal(link_channel_receive(channel, fds[0], &order), 0);
 }
 
 static void sends_once_and_again_to_a_new_link(void **state)
@@ -101,11 +102,48 @@ static void oldest_is_forgotten_when_full(void **state)
     assert_int_equal(channel->pending_count, 0);
 }
 
+/* An order ends the call, so that it is taken in its place between acknowledgements. */
+static void orders_come_one_by_one(void **state)
+{
+    (void)state;
+    struct link_order order = {.kind = LINK_RECORD_ORDER, .operation = LINK_OPERATION_DRAIN};
+    link_channel_add(channel, 1, "a", "r");
+    for (order.id = 7; order.id < 9; order.id++) {
+        strcpy(order.target, order.id == 7 ? "cpu" : "gpu/0");
+        assert_int_equal(send(fds[1], &order, sizeof order, 0), sizeof order);
+    }
+    struct link_ack ack = {.kind = LINK_RECORD_ACK, .sequence = 1};
+    assert_int_equal(send(fds[1], &ack, sizeof ack, 0), sizeof ack);
+
+    struct link_order taken;
+    assert_int_equal(link_channel_receive(channel, fds[0], &taken), 1);
+    assert_int_equal(taken.id, 7);
+    assert_string_equal(taken.target, "cpu");
+    assert_int_equal(link_channel_receive(channel, fds[0], &taken), 1);
+    assert_string_equal(taken.target, "gpu/0");
+    assert_int_equal(link_channel_receive(channel, fds[0], &taken), 0);
+    assert_int_equal(channel->pending_count, 0);
+}
+
+/* A target that does not end, and an acknowledgement that says it is an order. */
+static void wrong_orders_are_refused(void **state)
+{
+    (void)state;
+    struct link_order order = {.kind = LINK_RECORD_ORDER};
+    struct link_ack ack = {.kind = LINK_RECORD_ORDER};
+    memset(order.target, 'x', sizeof order.target);
+    assert_int_equal(send(fds[1], &order, sizeof order, 0), sizeof order);
+    assert_int_equal(link_channel_receive(channel, fds[0], &order), ERR_PROTOCOL);
+    assert_int_equal(send(fds[1], &ack, sizeof ack, 0), sizeof ack);
+    assert_int_equal(link_channel_receive(channel, fds[0], &order), ERR_PROTOCOL);
+}
+
 static void malformed_record_is_refused(void **state)
 {
     (void)state;
+    struct link_order order;
     assert_int_equal(send(fds[1], "abc", 3, 0), 3);
-    assert_int_equal(link_channel_receive(channel, fds[0]), ERR_PROTOCOL);
+    assert_int_equal(link_channel_receive(channel, fds[0], &order), ERR_PROTOCOL);
 }
 
 static void closed_socket_loses_nothing(void **state)
@@ -127,6 +165,8 @@ int main(void)
         TEST(sends_once_and_again_to_a_new_link),
         TEST(acknowledgement_out_of_order_keeps_what_is_unsent),
         TEST(oldest_is_forgotten_when_full),
+        TEST(orders_come_one_by_one),
+        TEST(wrong_orders_are_refused),
         TEST(malformed_record_is_refused),
         TEST(closed_socket_loses_nothing),
     };

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * fleet_view: the fleet as `argosy fleet status` shows it: what each node's supervisor says of its
+ * processes, joined with what the engine says of their sessions.
+ *
+ * Threading: none.
+ */
+#ifndef ARGOSY_CLI_FLEET_VIEW_H
+#define ARGOSY_CLI_FLEET_VIEW_H
+
+#include <jansson.h>
+
+#include "cli/session.h"
+#include "common/error.h"
+
+/* Calls a node: operation is the word of NodeOperation without its prefix, target may be NULL. The
+ * caller releases *ret_status, a NodeStatus. */
+int fleet_call(struct session *session, const char *node, const char *operation, const char *target,
+               json_t **ret_status, struct error *err);
+
+/* The names of the nodes that are connected, sorted. The caller releases it. */
+int fleet_nodes(struct session *session, json_t **ret_names, struct error *err);
+
+/* {"nodes": [NodeStatus, its workers' processes with "slots", "slotsUsed", "tasks"],
+ *  "others": [sessions that take tasks and belong to no node's process],
+ *  "tasksLeftOut": N}. The caller releases it. */
+int fleet_fetch(struct session *session, json_t **ret_fleet, struct error *err);
+
+/* The same for people. */
+int fleet_print(const json_t *fleet, struct error *err);
+
+#endif

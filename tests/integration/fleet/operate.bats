@@ -1,0 +1,92 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# Live changes to a fleet that works: bounds and drains hold within a second, and no task is lost or
+# run twice.
+
+bats_require_minimum_version 1.5.0
+load load.bash
+
+setup() {
+  fleet_setup
+  probe_setup
+  { echo "queues: [{name: work-queue, max_in_flight: 12}]"; echo "groups:"; load_groups; } | fleet_config
+  fleet_start
+}
+
+teardown() {
+  fleet_stop
+}
+
+state() { # WORKER
+  client fleet status --output json |
+    jq -r --arg name "$1" '.nodes[].processes[] | select(.name == $name) | .state'
+}
+
+in_flight_is_at_most() {
+  [ "$(queue_figure work-queue inFlight)" -le "$1" ]
+}
+
+in_flight_is_over() {
+  [ "$(queue_figure work-queue inFlight)" -gt "$1" ]
+}
+
+# bound_holds NAME MOST ARGUMENTS...: sets it; within a second no more run at once, until later.
+bound_holds() {
+  local name=$1 most=$2
+  shift 2
+  local before_ms
+  before_ms=$(date +%s%3N)
+  client fleet set-concurrency work-queue "$@"
+  await in_flight_is_at_most "$most"
+  local took_ms=$(($(date +%s%3N) - before_ms))
+  echo "$name held after $took_ms ms"
+  [ "$took_ms" -lt 1000 ]
+  load_mark "$name"
+  ledger_wait "fan_step done" $(($(grep -c "fan_step done" "$PROBE_DIR/ledger") + 100))
+  load_mark "$name-end"
+  echo "$name: at most $(load_peak "$name" "$name-end") at once"
+  [ "$(load_peak "$name" "$name-end")" -le "$most" ]
+  [ "$(load_peak "$name" "$name-end")" -gt 0 ]
+}
+
+@test "bounds change under load: they hold within a second, and each task runs exactly once" {
+  load_start 3 10 work-queue
+  ledger_wait "fan_step done" 50
+  bound_holds configured 12 12
+  bound_holds three 3 3
+  client fleet set-concurrency work-queue 0
+  await in_flight_is_over 12
+  bound_holds slots 4 2 --per-process
+  client fleet set-concurrency work-queue 32 --per-process
+  await in_flight_is_over 16
+  bound_holds reset 12 --reset
+  client fleet set-concurrency work-queue 0
+  client fleet set-concurrency work-queue 32 --per-process
+  load_finish 3
+}
+
+@test "workers drain one after the other under load: no task is lost, none runs twice" {
+  load_start 3 10 work-queue
+  ledger_wait "fan_step done" 50
+  local worker pid
+  for worker in acts/0 acts/1; do
+    pid=$(client fleet status --output json | jq -r --arg name "$worker" '.nodes[].processes[] | select(.name == $name) | .pid')
+    run -0 --separate-stderr client fleet drain "$worker"
+    [ "$output" = "1 worker drained" ]
+    [ "$(state "$worker")" = drained ]
+    load_mark "$worker"
+    # Its work goes on at the other one, and none comes to it.
+    ledger_wait "fan_step done" $(($(grep -c "fan_step done" "$PROBE_DIR/ledger") + 100))
+    [ -z "$(sed -n "\|mark $worker|,\$p" "$PROBE_DIR/ledger" | grep "pid=$pid ")" ]
+    run -0 --separate-stderr client fleet resume "$worker"
+    [ "$output" = "1 worker ready" ]
+    [ "$(state "$worker")" = ready ]
+  done
+  # With all of them away the tasks wait, and none is lost.
+  run -0 --separate-stderr client fleet drain acts
+  [ "$output" = "2 workers drained" ]
+  [ "$(queue_figure work-queue inFlight)" = 0 ]
+  [ "$(queue_figure work-queue stats.approximateBacklogCount)" -gt 0 ]
+  client fleet resume
+  load_finish 3
+}
