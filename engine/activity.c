@@ -65,8 +65,14 @@ static int32_t priority_key(const struct activity *activity)
     return inherited != NULL ? inherited->priority_key : 0;
 }
 
+static void suspect(const struct core *core, struct activity *activity)
+{
+    activity->task.is_suspect = activity->loss_count + 1 >= core->config.loss_limit;
+}
+
 static void offer(struct core *core, struct activity *activity)
 {
+    suspect(core, activity);
     const Api__ActivityTaskScheduledEventAttributes *attributes = activity->attributes;
     queue_offer(core, queue_get(core, QUEUE_ACTIVITY, attributes->task_queue->name),
                 &activity->task, attributes->activity_type->name, priority_key(activity),
@@ -87,9 +93,11 @@ void activity_arm(struct core *core, struct activity *activity)
 
 void activity_await_claim(struct core *core, struct activity *activity)
 {
-    if (activity_is_started(activity))
-        queue_hold(core, queue_get(core, QUEUE_ACTIVITY, activity->attributes->task_queue->name),
-                   &activity->task, SESSION_UNCLAIMED);
+    if (!activity_is_started(activity))
+        return;
+    suspect(core, activity);
+    queue_hold(core, queue_get(core, QUEUE_ACTIVITY, activity->attributes->task_queue->name),
+               &activity->task, SESSION_UNCLAIMED);
 }
 
 void activity_disarm(struct core *core, struct activity *activity)
@@ -177,6 +185,10 @@ void activity_heartbeat(struct core *core, struct activity *activity, const Api_
     record.activity_heartbeat = &heartbeat;
     run_record(core, activity->run, &record);
     activity_arm(core, activity);
+    if (activity->task.is_suspect && activity->loss_count == 0) {
+        activity->task.is_suspect = false;
+        queue_hold(core, activity->task.queue, &activity->task, activity->task.session);
+    }
 }
 
 /* --- closing -----------------------------------------------------------------------------------
@@ -293,9 +305,10 @@ void activity_cancel(struct core *core, struct activity *activity, const Api__Pa
 /* --- retrying ----------------------------------------------------------------------------------
  */
 
-/* Schedules the next attempt if the policy has one: IN_PROGRESS, or why there is none. */
+/* Schedules the next attempt if the policy has one: IN_PROGRESS, or why there is none. is_lost: the
+ * attempt ended with its worker. */
 static Api__RetryState retry(struct core *core, struct activity *activity,
-                             const Api__Failure *failure)
+                             const Api__Failure *failure, bool is_lost)
 {
     if (activity->cancel_requested_id != 0)
         return RETRY_STATE_CANCEL_REQUESTED;
@@ -314,6 +327,8 @@ static Api__RetryState retry(struct core *core, struct activity *activity,
     retried.scheduled_event_id = activity->scheduled_event_id;
     retried.time_utc_us = core->now_us;
     retried.due_utc_us = due_us;
+    retried.has_lost = true;
+    retried.lost = is_lost;
     retried.failure = (Api__Failure *)failure_cut(failure, &core->outbox->arena);
     Engine__Record record = ENGINE__RECORD__INIT;
     record.kind_case = ENGINE__RECORD__KIND_ACTIVITY_RETRIED;
@@ -323,12 +338,18 @@ static Api__RetryState retry(struct core *core, struct activity *activity,
     return state;
 }
 
+static void fail(struct core *core, struct activity *activity, const Api__Failure *failure,
+                 const char *identity, bool is_lost)
+{
+    Api__RetryState state = retry(core, activity, failure, is_lost);
+    if (state != RETRY_STATE_IN_PROGRESS)
+        close_failed(core, activity, failure, state, identity);
+}
+
 void activity_fail(struct core *core, struct activity *activity, const Api__Failure *failure,
                    const char *identity)
 {
-    Api__RetryState state = retry(core, activity, failure);
-    if (state != RETRY_STATE_IN_PROGRESS)
-        close_failed(core, activity, failure, state, identity);
+    fail(core, activity, failure, identity, false);
 }
 
 static void timed_out(struct core *core, struct activity *activity, Api__TimeoutType type)
@@ -342,7 +363,7 @@ static void timed_out(struct core *core, struct activity *activity, Api__Timeout
     }
     const Api__Failure *failure =
         failure_timeout(&core->outbox->arena, type, activity->heartbeat_details.message);
-    Api__RetryState state = retry(core, activity, failure);
+    Api__RetryState state = retry(core, activity, failure, false);
     if (state == RETRY_STATE_TIMEOUT) /* no time is left for another attempt */
         type = TIMEOUT_TYPE_SCHEDULE_TO_CLOSE;
     if (state != RETRY_STATE_IN_PROGRESS)
@@ -391,7 +412,7 @@ void activity_lost(struct core *core, struct activity *activity, const char *rea
     }
     Api__Failure *failure = failure_application(
         arena, text_format(arena, "activity worker lost: %s", reason), "WorkerLost");
-    activity_fail(core, activity, failure, text_copy(arena, activity->identity));
+    fail(core, activity, failure, text_copy(arena, activity->identity), true);
 }
 
 void activity_released(struct core *core, struct activity *activity)

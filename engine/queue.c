@@ -67,7 +67,13 @@ void queue_offer(struct core *core, struct queue *queue, struct task *task, cons
     ASSERT(task->queue == NULL);
     task->queue = queue;
     task->session = 0;
-    task_queue_offer(queue->tasks, (uintptr_t)task, type, priority, since_us, core->now_us);
+    task_queue_offer(queue->tasks,
+                     &(struct task_queue_task){.id = (uintptr_t)task,
+                                               .type = type,
+                                               .priority = priority,
+                                               .since_us = since_us,
+                                               .is_suspect = task->is_suspect},
+                     core->now_us);
     queue_dirty(core, queue);
 }
 
@@ -85,7 +91,7 @@ void queue_remove(struct core *core, struct task *task)
 void queue_hold(struct core *core, struct queue *queue, struct task *task, uint64_t session)
 {
     ASSERT(task->queue == NULL || task->queue == queue);
-    task_queue_hold(queue->tasks, (uintptr_t)task, session);
+    task_queue_hold(queue->tasks, (uintptr_t)task, task->is_suspect, session);
     task->queue = queue;
     task->session = session;
     queue_dirty(core, queue);

@@ -407,7 +407,8 @@ static int apply_retried(struct run *run, const Engine__ActivityRetried *record,
     if (rc < 0)
         return rc;
     activity->attempt++;
-    activity->loss_count = 0;
+    if (!record->lost)
+        activity->loss_count = 0; /* it failed by itself: its process lived on */
     activity->due_us = record->due_utc_us;
     activity->attempt_ended_us = record->time_utc_us;
     kept_set(&activity->last_failure, record->failure);

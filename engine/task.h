@@ -8,6 +8,7 @@
 #ifndef ARGOSY_ENGINE_TASK_H
 #define ARGOSY_ENGINE_TASK_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -21,6 +22,7 @@ struct task {
     struct run *run;
     struct queue *queue; /* NULL: in no queue */
     uint64_t session;    /* 0: waiting */
+    bool is_suspect;     /* one loss more is one too many (queues/task_queue.h) */
 };
 
 #define container_of(pointer, type, member)                                                        \

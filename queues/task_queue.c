@@ -2,11 +2,12 @@
 /*
  * task_queue: see task_queue.h.
  *
- * How it hangs together: a task lies in the heap of its type and priority while it waits, and in
- * its session's list while it is held. A poll is linked to each type it registered (or to the type
- * `any`) by a registration; each type counts its free polls, so that a match need not ask polls
- * whether there is one. A session exists while it holds tasks or has polls; a type while it has
- * waiting tasks or registrations.
+ * How it hangs together: a task lies in the heap of its type, lane and priority while it waits, and
+ * in its session's list while it is held. Suspects have a lane of their own, because a poll can be
+ * free for the others and not for them. A poll is linked to each type it registered (or to the type
+ * `any`) by a registration; each type counts its polls that are free, lane by lane, so that a match
+ * need not ask polls whether there is one. A session exists while it holds tasks or has polls; a
+ * type while it has waiting tasks or registrations.
  */
 #include "queues/task_queue.h"
 
@@ -16,10 +17,13 @@
 #include "common/hash.h"
 #include "queues/min_heap.h"
 
+enum lane { LANE_COMMON, LANE_SUSPECT, LANE_COUNT };
+
 struct task {
     struct heap_node age; /* first: the heap's view of the task; key is since_us */
     uint64_t id;
     int priority; /* index from 0 */
+    enum lane lane;
     /* links: one of the two */
     struct type *type;        /* waiting */
     struct session *session;  /* held */
@@ -29,10 +33,10 @@ struct task {
 
 struct type {
     char *name; /* NULL: `any` */
-    struct min_heap waiting[TASK_QUEUE_PRIORITIES];
-    size_t waiting_count;
+    struct min_heap waiting[LANE_COUNT][TASK_QUEUE_PRIORITIES];
+    size_t waiting_count[LANE_COUNT];
     struct registration *registrations;
-    size_t free_polls;
+    size_t free_polls[LANE_COUNT];
     struct type *prev, *next; /* in the queue's types with waiting tasks */
     UT_hash_handle hh;
 };
@@ -46,9 +50,9 @@ struct registration {
 struct poll {
     struct session *session;
     uint64_t correlation_id;
-    int32_t slots;   /* 0: one-shot */
-    bool is_free;    /* counted in its types' free_polls */
-    uint64_t served; /* turn of the last match; 0: none */
+    int32_t slots;            /* 0: one-shot */
+    bool is_free[LANE_COUNT]; /* counted in its types' free_polls */
+    uint64_t served;          /* turn of the last match; 0: none */
     int64_t polled_us;
     size_t type_count;
     const char **types; /* borrowed from the registrations' types */
@@ -61,6 +65,7 @@ struct session {
     uint64_t id;
     struct task *held; /* in the order of the matches */
     size_t held_count;
+    size_t suspect_count; /* of them */
     struct poll *standing;
     size_t poll_count;
     UT_hash_handle hh;
@@ -138,25 +143,32 @@ static struct type *type_get(struct task_queue *queue, const char *name)
 
 static void type_free(struct type *type)
 {
-    for (int i = 0; i < TASK_QUEUE_PRIORITIES; i++)
-        min_heap_fini(&type->waiting[i]);
+    for (int lane = 0; lane < LANE_COUNT; lane++) {
+        for (int i = 0; i < TASK_QUEUE_PRIORITIES; i++)
+            min_heap_fini(&type->waiting[lane][i]);
+    }
     free(type->name);
     free(type);
 }
 
+static bool type_has_waiting(const struct type *type)
+{
+    return type->waiting_count[LANE_COMMON] > 0 || type->waiting_count[LANE_SUSPECT] > 0;
+}
+
 static void type_release(struct task_queue *queue, struct type *type)
 {
-    if (type == &queue->any || type->waiting_count > 0 || type->registrations != NULL)
+    if (type == &queue->any || type_has_waiting(type) || type->registrations != NULL)
         return;
     HASH_DEL(queue->types, type);
     type_free(type);
 }
 
-/* The best waiting task of a type that has one: best priority, then oldest. */
-static struct task *type_first(const struct type *type)
+/* The best waiting task of a type's lane that has one: best priority, then oldest. */
+static struct task *type_first(const struct type *type, enum lane lane)
 {
     for (int i = 0; i < TASK_QUEUE_PRIORITIES; i++) {
-        struct heap_node *age = min_heap_first(&type->waiting[i]);
+        struct heap_node *age = min_heap_first(&type->waiting[lane][i]);
         if (age != NULL)
             return (struct task *)age;
     }
@@ -193,17 +205,24 @@ static void session_release(struct task_queue *queue, struct session *session)
 
 /* --- polls --- */
 
+static void poll_set_free(struct poll *poll, enum lane lane, bool is_free)
+{
+    if (is_free == poll->is_free[lane])
+        return;
+    poll->is_free[lane] = is_free;
+    for (size_t i = 0; i < poll->registration_count; i++) {
+        size_t *free_polls = &poll->registrations[i].type->free_polls[lane];
+        *free_polls = is_free ? *free_polls + 1 : *free_polls - 1;
+    }
+}
+
 /* Brings a poll's freedom up to date after its slots or its session's held tasks changed. */
 static void poll_refresh(struct poll *poll)
 {
-    bool is_free = poll->slots == 0 || poll->session->held_count < (size_t)poll->slots;
-    if (is_free == poll->is_free)
-        return;
-    poll->is_free = is_free;
-    for (size_t i = 0; i < poll->registration_count; i++) {
-        struct type *type = poll->registrations[i].type;
-        type->free_polls = is_free ? type->free_polls + 1 : type->free_polls - 1;
-    }
+    const struct session *session = poll->session;
+    bool is_free = poll->slots == 0 || session->held_count < (size_t)poll->slots;
+    poll_set_free(poll, LANE_COMMON, is_free);
+    poll_set_free(poll, LANE_SUSPECT, is_free && session->suspect_count == 0);
 }
 
 static void poll_remove(struct task_queue *queue, struct poll *poll)
@@ -212,8 +231,8 @@ static void poll_remove(struct task_queue *queue, struct poll *poll)
     for (size_t i = 0; i < poll->registration_count; i++) {
         struct registration *registration = &poll->registrations[i];
         DL_DELETE(registration->type->registrations, registration);
-        if (poll->is_free)
-            registration->type->free_polls--;
+        for (int lane = 0; lane < LANE_COUNT; lane++)
+            registration->type->free_polls[lane] -= poll->is_free[lane];
         type_release(queue, registration->type);
     }
     DL_DELETE(queue->polls, poll);
@@ -268,12 +287,12 @@ static bool poll_goes_before(const struct poll *a, const struct poll *b)
     return order != 0 ? order < 0 : a->served < b->served;
 }
 
-static struct poll *type_best_poll(const struct type *type, struct poll *best)
+static struct poll *type_best_poll(const struct type *type, enum lane lane, struct poll *best)
 {
     struct registration *registration;
     DL_FOREACH (type->registrations, registration) {
         struct poll *poll = registration->poll;
-        if (poll->is_free && (best == NULL || poll_goes_before(poll, best)))
+        if (poll->is_free[lane] && (best == NULL || poll_goes_before(poll, best)))
             best = poll;
     }
     return best;
@@ -305,26 +324,40 @@ static void task_free(struct task_queue *queue, struct task *task)
 static void task_wait(struct task_queue *queue, struct task *task, struct type *type)
 {
     task->type = type;
-    min_heap_add(&type->waiting[task->priority], &task->age);
-    if (type->waiting_count++ == 0)
+    min_heap_add(&type->waiting[task->lane][task->priority], &task->age);
+    if (!type_has_waiting(type))
         DL_APPEND(queue->waiting_types, type);
+    type->waiting_count[task->lane]++;
     queue->waiting_count[task->priority]++;
 }
 
 static void task_stop_waiting(struct task_queue *queue, struct task *task)
 {
     struct type *type = task->type;
-    min_heap_remove(&type->waiting[task->priority], &task->age);
-    if (--type->waiting_count == 0)
+    min_heap_remove(&type->waiting[task->lane][task->priority], &task->age);
+    type->waiting_count[task->lane]--;
+    if (!type_has_waiting(type))
         DL_DELETE(queue->waiting_types, type);
     queue->waiting_count[task->priority]--;
     task->type = NULL;
     type_release(queue, type);
 }
 
-static void session_held_changed(struct session *session)
+/* A session's one-shot polls are free whatever it holds, but for suspects. */
+static void session_suspects_changed(struct task_queue *queue, struct session *session)
 {
-    if (session->standing != NULL)
+    struct poll *poll;
+    DL_FOREACH (queue->polls, poll) {
+        if (poll->session == session)
+            poll_refresh(poll);
+    }
+}
+
+static void session_held_changed(struct task_queue *queue, struct session *session, enum lane lane)
+{
+    if (lane == LANE_SUSPECT)
+        session_suspects_changed(queue, session);
+    else if (session->standing != NULL)
         poll_refresh(session->standing);
 }
 
@@ -333,8 +366,9 @@ static void task_hold(struct task_queue *queue, struct task *task, struct sessio
     task->session = session;
     DL_APPEND(session->held, task);
     session->held_count++;
+    session->suspect_count += task->lane == LANE_SUSPECT;
     queue->held_count++;
-    session_held_changed(session);
+    session_held_changed(queue, session, task->lane);
 }
 
 static void task_unhold(struct task_queue *queue, struct task *task)
@@ -342,9 +376,10 @@ static void task_unhold(struct task_queue *queue, struct task *task)
     struct session *session = task->session;
     DL_DELETE(session->held, task);
     session->held_count--;
+    session->suspect_count -= task->lane == LANE_SUSPECT;
     queue->held_count--;
     task->session = NULL;
-    session_held_changed(session);
+    session_held_changed(queue, session, task->lane);
     session_release(queue, session);
 }
 
@@ -394,14 +429,14 @@ static int priority_index(int priority)
     return priority - TASK_QUEUE_PRIORITY_BEST;
 }
 
-void task_queue_offer(struct task_queue *queue, uint64_t id, const char *type, int priority,
-                      int64_t since_us, int64_t now_us)
+void task_queue_offer(struct task_queue *queue, const struct task_queue_task *offer, int64_t now_us)
 {
-    ASSERT(task_find(queue, id) == NULL);
-    struct task *task = task_create(queue, id);
-    task->priority = priority_index(priority);
-    task->age = (struct heap_node){.key = since_us, .sequence = ++queue->sequence};
-    task_wait(queue, task, type_get(queue, type));
+    ASSERT(task_find(queue, offer->id) == NULL);
+    struct task *task = task_create(queue, offer->id);
+    task->priority = priority_index(offer->priority);
+    task->lane = offer->is_suspect ? LANE_SUSPECT : LANE_COMMON;
+    task->age = (struct heap_node){.key = offer->since_us, .sequence = ++queue->sequence};
+    task_wait(queue, task, type_get(queue, offer->type));
     rate_add(&queue->offers, now_us);
 }
 
@@ -418,7 +453,7 @@ bool task_queue_remove(struct task_queue *queue, uint64_t id)
     return true;
 }
 
-void task_queue_hold(struct task_queue *queue, uint64_t id, uint64_t session)
+void task_queue_hold(struct task_queue *queue, uint64_t id, bool is_suspect, uint64_t session)
 {
     struct task *task = task_find(queue, id);
     if (task == NULL)
@@ -427,6 +462,7 @@ void task_queue_hold(struct task_queue *queue, uint64_t id, uint64_t session)
         task_unhold(queue, task);
     else
         task_stop_waiting(queue, task);
+    task->lane = is_suspect ? LANE_SUSPECT : LANE_COMMON;
     task_hold(queue, task, session_get(queue, session));
 }
 
@@ -491,18 +527,26 @@ void task_queue_limit_set(struct task_queue *queue, int64_t limit)
     queue->limit = limit;
 }
 
+static bool task_goes_before(const struct task *a, const struct task *b)
+{
+    return a->priority < b->priority ||
+           (a->priority == b->priority && heap_node_is_before(&a->age, &b->age));
+}
+
 /* The best task that some free poll would take, or NULL. */
 static struct task *find_task(const struct task_queue *queue)
 {
     struct task *best = NULL;
     struct type *type;
     DL_FOREACH (queue->waiting_types, type) {
-        if (type->free_polls == 0 && queue->any.free_polls == 0)
-            continue;
-        struct task *task = type_first(type);
-        if (best == NULL || task->priority < best->priority ||
-            (task->priority == best->priority && heap_node_is_before(&task->age, &best->age)))
-            best = task;
+        for (int lane = 0; lane < LANE_COUNT; lane++) {
+            if (type->waiting_count[lane] == 0 ||
+                (type->free_polls[lane] == 0 && queue->any.free_polls[lane] == 0))
+                continue;
+            struct task *task = type_first(type, lane);
+            if (best == NULL || task_goes_before(task, best))
+                best = task;
+        }
     }
     return best;
 }
@@ -514,7 +558,8 @@ bool task_queue_match(struct task_queue *queue, int64_t now_us, struct task_queu
     struct task *task = find_task(queue);
     if (task == NULL)
         return false;
-    struct poll *poll = type_best_poll(&queue->any, type_best_poll(task->type, NULL));
+    struct poll *poll =
+        type_best_poll(&queue->any, task->lane, type_best_poll(task->type, task->lane, NULL));
     ASSERT(poll != NULL);
     *ret_match = (struct task_queue_match){.task = task->id,
                                            .session = poll->session->id,
@@ -554,6 +599,7 @@ size_t task_queue_session_remove(struct task_queue *queue, uint64_t session_id,
     }
     queue->held_count -= count;
     session->held_count = 0;
+    session->suspect_count = 0;
     session_release(queue, session);
     return count;
 }
@@ -572,10 +618,18 @@ void task_queue_session_replace(struct task_queue *queue, uint64_t session_id,
             task->session = successor;
         DL_CONCAT(successor->held, session->held);
         successor->held_count += session->held_count;
+        successor->suspect_count += session->suspect_count;
         session->held_count = 0;
-        session_held_changed(successor);
+        session->suspect_count = 0;
+        session_suspects_changed(queue, successor);
     }
     session_release(queue, session);
+}
+
+static int64_t heap_oldest(const struct min_heap *heap, int64_t oldest)
+{
+    const struct heap_node *age = min_heap_first(heap);
+    return age != NULL && age->key < oldest ? age->key : oldest;
 }
 
 static int64_t oldest_us(const struct task_queue *queue)
@@ -584,9 +638,8 @@ static int64_t oldest_us(const struct task_queue *queue)
     struct type *type;
     DL_FOREACH (queue->waiting_types, type) {
         for (int i = 0; i < TASK_QUEUE_PRIORITIES; i++) {
-            struct heap_node *age = min_heap_first(&type->waiting[i]);
-            if (age != NULL && age->key < oldest)
-                oldest = age->key;
+            oldest = heap_oldest(&type->waiting[LANE_COMMON][i], oldest);
+            oldest = heap_oldest(&type->waiting[LANE_SUSPECT][i], oldest);
         }
     }
     return oldest;

@@ -15,7 +15,8 @@
  * best priority (1 first, 5 last), then the oldest (time, then order of the offers) goes. Of the
  * polls that could take it, the one of the session with the least share of its slots in use, then
  * the one that was served longest ago. `limit` bounds the held tasks of the queue over all
- * sessions.
+ * sessions. A session holds at most one suspect at a time (a task that may be what ends the
+ * processes it meets), so that two of them cannot fall together.
  *
  * Cost: tasks lie in one heap per type and priority, so that a match looks at the types that have
  * both tasks and a free poll, and at the polls of the chosen type: O(types + polls of the type +
@@ -43,19 +44,25 @@ struct task_queue;
 struct task_queue *task_queue_create(void);
 void task_queue_destroy(struct task_queue *queue);
 
-/* Adds a waiting task. since_us decides its age: the time it was first scheduled keeps a lost
- * task's place, now puts it last. priority 0 is the default; others are clamped to 1..5. The type
- * is copied. A task that the queue has already must not be offered. */
-void task_queue_offer(struct task_queue *queue, uint64_t task, const char *type, int priority,
-                      int64_t since_us, int64_t now_us);
+struct task_queue_task {
+    uint64_t id;
+    const char *type; /* copied */
+    int priority;     /* 0 is the default; others are clamped to 1..5 */
+    int64_t since_us; /* its age: the time it was first scheduled keeps a lost task's place */
+    bool is_suspect;
+};
+
+/* Adds a waiting task. One that the queue has already must not be offered. */
+void task_queue_offer(struct task_queue *queue, const struct task_queue_task *task, int64_t now_us);
 
 /* Takes a task out, waiting or held (which frees its slot). False when the queue does not have it.
  */
 bool task_queue_remove(struct task_queue *queue, uint64_t task);
 
 /* Makes session the holder of a task that was not matched here: after a restart, a session reclaims
- * what it works on. A waiting task of that number stops waiting. */
-void task_queue_hold(struct task_queue *queue, uint64_t task, uint64_t session);
+ * what it works on. A waiting task of that number stops waiting; a held one is held anew, a suspect
+ * or not. */
+void task_queue_hold(struct task_queue *queue, uint64_t task, bool is_suspect, uint64_t session);
 
 struct task_queue_poll {
     uint64_t session;

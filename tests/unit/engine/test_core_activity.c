@@ -332,7 +332,8 @@ static void test_lost(void **state)
                                  "9 WORKFLOW_TASK_STARTED scheduled=8 by w2\n");
 }
 
-/* The third loss without progress is a failure of type WorkerLost, which the policy retries. */
+/* The third loss without progress is a failure of type WorkerLost, which the policy retries; the
+ * next attempt may lose no other worker. */
 static void test_third_loss(void **state)
 {
     struct fixture *f = *state;
@@ -355,10 +356,48 @@ static void test_third_loss(void **state)
     fixture_advance(f, 1 * S);
     task = script_activity_task(f, 15, poll);
     assert_int_equal(task->attempt, 2);
-    assert_int_equal(task->loss_count, 0);
-    script_activity_done(f, 15, task, "out");
-    assert_non_null(strstr(tail(f), "attempt=2 by w15 failure=\"activity worker lost: signal 9\" "
+    assert_int_equal(task->loss_count, 2);
+    fixture_lose(f, 15, "signal 9");
+    poll = script_poll_activity(f, 16, 1);
+    fixture_advance(f, 2 * S);
+    task = script_activity_task(f, 16, poll);
+    assert_int_equal(task->attempt, 3);
+    script_activity_done(f, 16, task, "out");
+    assert_non_null(strstr(tail(f), "attempt=3 by w16 failure=\"activity worker lost: signal 9\" "
                                     "type=WorkerLost\n"));
+}
+
+/* An attempt that fails by itself leaves its process alive: it stands under no suspicion. */
+static void test_failure_clears_losses(void **state)
+{
+    struct fixture *f = *state;
+    schedule(f, script_schedule(f, "a"), NULL);
+    script_activity_task(f, 3, script_poll_activity(f, 3, 1));
+    fixture_lose(f, 3, "signal 9");
+    uint64_t poll = script_poll_activity(f, 4, 1);
+    fixture_ok(f, 4, METHOD_RESPOND_ACTIVITY_TASK_FAILED,
+               script_failure(f, script_activity_task(f, 4, poll), "broken", "T"));
+    fixture_advance(f, 1 * S);
+    assert_int_equal(script_activity_task(f, 4, poll)->loss_count, 0);
+}
+
+/* Two that lost two workers together are not given to one a third time. */
+static void test_suspects_are_kept_apart(void **state)
+{
+    struct fixture *f = *state;
+    schedule(f, script_schedule(f, "a"), script_schedule(f, "b"));
+    for (uint64_t session = 10; session < 12; session++) {
+        uint64_t poll = script_poll_activity(f, session, 8);
+        script_activity_task(f, session, poll);
+        script_activity_task(f, session, poll);
+        fixture_lose(f, session, "signal 9");
+    }
+    uint64_t poll = script_poll_activity(f, 12, 8);
+    activity_task_message *task = script_activity_task(f, 12, poll);
+    assert_int_equal(task->loss_count, 2);
+    script_no_task(f, 12, poll);
+    script_heartbeat(f, 12, task, "progress");
+    assert_int_equal(script_activity_task(f, 12, poll)->loss_count, 2);
 }
 
 /* At most once is kept: with one attempt allowed, a loss is the failure. */
@@ -644,6 +683,8 @@ int main(void)
         TEST(test_filled_timeouts),
         TEST(test_lost),
         TEST(test_third_loss),
+        TEST(test_failure_clears_losses),
+        TEST(test_suspects_are_kept_apart),
         TEST(test_lost_at_most_once),
         TEST(test_release),
         TEST(test_reclaim),

@@ -30,7 +30,26 @@ static int teardown(void **state)
 
 static void offer(struct task_queue *queue, uint64_t task, const char *type)
 {
-    task_queue_offer(queue, task, type, 0, (int64_t)task, (int64_t)task);
+    task_queue_offer(queue,
+                     &(struct task_queue_task){.id = task, .type = type, .since_us = (int64_t)task},
+                     (int64_t)task);
+}
+
+static void offer_at(struct task_queue *queue, uint64_t task, const char *type, int priority,
+                     int64_t since_us, int64_t now_us)
+{
+    task_queue_offer(queue,
+                     &(struct task_queue_task){
+                         .id = task, .type = type, .priority = priority, .since_us = since_us},
+                     now_us);
+}
+
+static void offer_suspect(struct task_queue *queue, uint64_t task)
+{
+    task_queue_offer(queue,
+                     &(struct task_queue_task){
+                         .id = task, .type = "a", .since_us = (int64_t)task, .is_suspect = true},
+                     0);
 }
 
 /* Types are given as up to two names. */
@@ -94,12 +113,12 @@ static void test_only_registered_types(void **state)
 static void test_priority_then_age(void **state)
 {
     struct task_queue *queue = *state;
-    task_queue_offer(queue, 1, "a", 0, 100, 100);
-    task_queue_offer(queue, 2, "b", 3, 90, 100);  /* older */
-    task_queue_offer(queue, 3, "a", 3, 100, 100); /* as old as 1, offered later */
-    task_queue_offer(queue, 4, "b", 1, 200, 200);
-    task_queue_offer(queue, 5, "a", 99, 1, 200);   /* clamped to 5 */
-    task_queue_offer(queue, 6, "a", -7, 300, 300); /* clamped to 1 */
+    offer_at(queue, 1, "a", 0, 100, 100);
+    offer_at(queue, 2, "b", 3, 90, 100);  /* older */
+    offer_at(queue, 3, "a", 3, 100, 100); /* as old as 1, offered later */
+    offer_at(queue, 4, "b", 1, 200, 200);
+    offer_at(queue, 5, "a", 99, 1, 200);   /* clamped to 5 */
+    offer_at(queue, 6, "a", -7, 300, 300); /* clamped to 1 */
     poll(queue, 1, 100, NULL);
     static const uint64_t expected[] = {4, 6, 2, 1, 3, 5};
     for (size_t i = 0; i < 6; i++)
@@ -260,15 +279,56 @@ static void test_session_replaced_and_reclaimed(void **state)
     assert_true(task_queue_remove(queue, 1));
     expect_match(queue, 2, 2);
 
-    task_queue_hold(queue, 9, 3); /* after a restart: known to nobody here */
+    task_queue_hold(queue, 9, false, 3); /* after a restart: known to nobody here */
     offer(queue, 10, "a");
-    task_queue_hold(queue, 10, 3); /* recovered as waiting, then reclaimed */
+    task_queue_hold(queue, 10, false, 3); /* recovered as waiting, then reclaimed */
     poll(queue, 3, 2, "a");
     offer(queue, 11, "a");
     expect_no_match(queue);
     assert_int_equal(stats_of(queue).in_flight, 3);
     assert_true(task_queue_remove(queue, 9));
     expect_match(queue, 11, 3);
+}
+
+static void test_suspects_come_one_at_a_time(void **state)
+{
+    struct task_queue *queue = *state;
+    poll(queue, 1, 8, "a");
+    offer_suspect(queue, 1);
+    offer_suspect(queue, 2);
+    offer_suspect(queue, 3);
+    offer(queue, 4, "a");
+    expect_match(queue, 1, 1);
+    expect_match(queue, 4, 1); /* whoever is no suspect goes on */
+    expect_no_match(queue);
+    poll(queue, 2, 8, NULL);
+    expect_match(queue, 2, 2);
+    expect_no_match(queue);
+    assert_true(task_queue_remove(queue, 1));
+    expect_match(queue, 3, 1);
+
+    offer_suspect(queue, 5);
+    expect_no_match(queue);
+    task_queue_hold(queue, 3, false, 1); /* it made progress */
+    expect_match(queue, 5, 1);
+    task_queue_hold(queue, 2, true, 3); /* claimed by the process's next session */
+    offer_suspect(queue, 6);
+    expect_match(queue, 6, 2);
+}
+
+/* A session's one-shot polls, too. */
+static void test_suspects_and_one_shot_polls(void **state)
+{
+    struct task_queue *queue = *state;
+    uint64_t replaced;
+    poll_types(queue, 1, 10, 0, "a", NULL, &replaced);
+    poll_types(queue, 1, 11, 0, "a", NULL, &replaced);
+    offer_suspect(queue, 1);
+    offer_suspect(queue, 2);
+    expect_match(queue, 1, 1);
+    expect_no_match(queue);
+    assert_true(task_queue_remove(queue, 1));
+    expect_match(queue, 2, 1);
 }
 
 static void test_stats(void **state)
@@ -278,7 +338,7 @@ static void test_stats(void **state)
     assert_true(stats_of(queue).oldest_us == INT64_MAX);
     for (uint64_t task = 0; task < 60; task++) {
         int64_t now = 1000 * SECOND + (int64_t)task * SECOND;
-        task_queue_offer(queue, task, "a", task % 2 == 0 ? 1 : 5, now, now);
+        offer_at(queue, task, "a", task % 2 == 0 ? 1 : 5, now, now);
     }
     struct task_queue_stats stats;
     int64_t now = 1059 * SECOND;
@@ -336,7 +396,7 @@ static void test_large(void **state)
     const uint64_t tasks = 100000;
     uint64_t start = clock_monotonic_ns();
     for (uint64_t task = 1; task <= tasks; task++)
-        task_queue_offer(queue, task, types[task % 5], (int)(task % 3), (int64_t)task, 0);
+        offer_at(queue, task, types[task % 5], (int)(task % 3), (int64_t)task, 0);
     for (uint64_t session = 1; session <= 100; session++)
         poll(queue, session, 8, session % 10 == 0 ? "c" : types[session % 4]);
     struct task_queue_match match;
@@ -371,6 +431,7 @@ struct model_task {
     int type;
     int priority;
     int64_t since_us;
+    bool is_suspect;
     uint64_t order;
 };
 
@@ -397,11 +458,21 @@ static int64_t model_held(const struct model *model, uint64_t session)
     return held;
 }
 
-static bool model_takes(const struct model *model, uint64_t session, int type)
+static bool model_holds_suspect(const struct model *model, uint64_t session)
+{
+    for (int i = 0; i < MODEL_TASKS; i++) {
+        if (model->tasks[i].holder == session && model->tasks[i].is_suspect)
+            return true;
+    }
+    return false;
+}
+
+static bool model_takes(const struct model *model, uint64_t session, const struct model_task *task)
 {
     const struct model_poll *poll = &model->polls[session];
-    return poll->exists && (poll->types == 0 || (poll->types >> type & 1)) &&
-           model_held(model, session) < poll->slots;
+    return poll->exists && (poll->types == 0 || (poll->types >> task->type & 1)) &&
+           model_held(model, session) < poll->slots &&
+           !(task->is_suspect && model_holds_suspect(model, session));
 }
 
 /* The task that must go next, or -1. */
@@ -414,7 +485,7 @@ static int model_next_task(const struct model *model)
         const struct model_task *task = &model->tasks[i];
         bool can_go = false;
         for (uint64_t session = 1; session <= MODEL_SESSIONS; session++)
-            can_go |= model_takes(model, session, task->type);
+            can_go |= model_takes(model, session, task);
         if (!task->waiting || !can_go)
             continue;
         const struct model_task *other = best >= 0 ? &model->tasks[best] : NULL;
@@ -430,11 +501,11 @@ static int model_next_task(const struct model *model)
 /* The session that must get it; polls never served go in the order they came. */
 static bool model_accepts(const struct model *model, int task, uint64_t session)
 {
-    if (!model_takes(model, session, model->tasks[task].type))
+    if (!model_takes(model, session, &model->tasks[task]))
         return false;
     double load = (double)model_held(model, session) / model->polls[session].slots;
     for (uint64_t other = 1; other <= MODEL_SESSIONS; other++) {
-        if (other == session || !model_takes(model, other, model->tasks[task].type))
+        if (other == session || !model_takes(model, other, &model->tasks[task]))
             continue;
         double other_load = (double)model_held(model, other) / model->polls[other].slots;
         if (other_load < load - 1e-9)
@@ -479,8 +550,15 @@ static void model_offer(struct model *model, struct task_queue *queue, unsigned 
                                 .type = (int)roll(seed, 3),
                                 .priority = 1 + (int)roll(seed, 5),
                                 .since_us = roll(seed, 10),
+                                .is_suspect = roll(seed, 4) == 0,
                                 .order = ++model->clock};
-    task_queue_offer(queue, id, types[task->type], task->priority, task->since_us, 0);
+    task_queue_offer(queue,
+                     &(struct task_queue_task){.id = id,
+                                               .type = types[task->type],
+                                               .priority = task->priority,
+                                               .since_us = task->since_us,
+                                               .is_suspect = task->is_suspect},
+                     0);
 }
 
 static void model_poll(struct model *model, struct task_queue *queue, unsigned *seed)
@@ -584,6 +662,8 @@ int main(void)
         TEST(test_queue_limit),
         TEST(test_session_lost),
         TEST(test_session_replaced_and_reclaimed),
+        TEST(test_suspects_come_one_at_a_time),
+        TEST(test_suspects_and_one_shot_polls),
         TEST(test_stats),
         TEST(test_polls_listed),
         TEST(test_large),
