@@ -80,6 +80,17 @@ probe_setup() {
   : >"$PROBE_DIR/ledger"
 }
 
+# probe_gpu_setup: fleets of this test run the GPU worker of tests/probe, which tells of its batches.
+probe_gpu_setup() {
+  local bin=$FLEET_DIR/bin
+  mkdir "$bin"
+  # The supervisor looks for programs beside itself, not beside what a link points to.
+  ln -s "$ARGOSY_BIN_DIR"/* "$bin"
+  ln -sf "$ARGOSY_BUILD_DIR/tests/probe-worker-gpu" "$bin/argosy-worker-gpu"
+  cp --remove-destination "$ARGOSY_BIN_DIR"/argosy{,-supervisor} "$bin"
+  PATH=$bin:$PATH
+}
+
 # ledger_wait TEXT [COUNT]: returns when the ledger has COUNT lines (1) with TEXT; fails after 30 s.
 ledger_wait() {
   local lines
