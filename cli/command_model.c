@@ -7,6 +7,8 @@
 #include "cli/command_table.h"
 #include "cli/output.h"
 #include "cli/progress.h"
+#include "cli/registered_models.h"
+#include "cli/session.h"
 #include "common/fleet_config.h"
 #include "common/hardware.h"
 #include "models/model_fetch.h"
@@ -167,20 +169,44 @@ static json_t *list_json(const struct model_entry *entries, size_t count)
     return list;
 }
 
+/* registered NULL: storage was not asked. */
+static int lists_print(const struct invocation *invocation, const char *models_dir,
+                       const struct model_entry *entries, size_t count,
+                       const struct registered_model *registered, size_t registered_count,
+                       struct error *err)
+{
+    if (invocation->json)
+        return output_json(
+            json_pack("{s:o, s:o*}", "models", list_json(entries, count), "registered",
+                      registered != NULL ? registered_models_json(registered, registered_count)
+                                         : NULL),
+            err);
+    int code = list_print(models_dir, entries, count, err);
+    if (code != 0 || registered_count == 0)
+        return code;
+    puts("\nregistered:");
+    return registered_models_print(registered, registered_count, err);
+}
+
 static int model_list_run(const struct invocation *invocation, struct error *err)
 {
     struct fleet_config *config;
     int code = folder_config(&invocation->parsed, &config, err);
     if (code != 0)
         return code;
-    struct model_entry *entries;
-    size_t count;
+    struct model_entry *entries = NULL;
+    const struct registered_model *registered;
+    size_t count, registered_count;
+    struct arena arena;
+    arena_init(&arena, ARENA_NO_LIMIT);
     code = model_store_list(config->models_dir, &entries, &count, err);
-    if (code == 0) {
-        code = invocation->json ? output_json(list_json(entries, count), err)
-                                : list_print(config->models_dir, entries, count, err);
-        free(entries);
-    }
+    if (code == 0)
+        code = registered_models_fetch(invocation, &arena, &registered, &registered_count, err);
+    if (code == 0)
+        code = lists_print(invocation, config->models_dir, entries, count, registered,
+                           registered_count, err);
+    free(entries);
+    arena_fini(&arena);
     fleet_config_destroy(config);
     return code;
 }
@@ -228,10 +254,10 @@ const struct command command_model_synth = {
 
 const struct command command_model_list = {
     .name = "model list",
-    .summary = "models on this machine",
+    .summary = "models on this machine, and those registered in storage",
     .arguments = "",
     .example = "argosy model list",
-    .options = {{folder_options, common_options}},
+    .options = {{session_options, common_options}},
     .run = model_list_run,
 };
 

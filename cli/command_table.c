@@ -44,9 +44,16 @@ static const struct command command_fleet = {
 
 static const struct command command_model = {
     .name = "model",
-    .summary = "model files on this machine",
+    .summary = "model files on this machine, and models registered in storage",
     .arguments = "",
     .example = "argosy model fetch all-MiniLM-L6-v2",
+};
+
+static const struct command command_artifact = {
+    .name = "artifact",
+    .summary = "files that workflows make and pass on, kept in storage",
+    .arguments = "",
+    .example = "argosy artifact list",
 };
 
 static const struct command command_key = {
@@ -109,6 +116,14 @@ const struct command *const command_table[] = {
     &command_model_synth,
     &command_model_list,
     &command_model_verify,
+    &command_model_unregister,
+    &command_artifact,
+    &command_artifact_put,
+    &command_artifact_get,
+    &command_artifact_list,
+    &command_artifact_release,
+    &command_artifact_verify,
+    &command_artifact_gc,
     &command_key,
     &command_key_create,
     &command_config,

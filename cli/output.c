@@ -193,3 +193,13 @@ const char *output_duration(int64_t duration_us, char text[OUTPUT_TIME_SIZE])
                  seconds / 3600 % 24);
     return text;
 }
+
+const char *output_bytes(double bytes, char text[OUTPUT_BYTES_SIZE])
+{
+    static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
+    size_t unit = 0;
+    for (; bytes >= 1024 && unit + 1 < sizeof(units) / sizeof(units[0]); unit++)
+        bytes /= 1024;
+    snprintf(text, OUTPUT_BYTES_SIZE, unit == 0 ? "%.0f %s" : "%.1f %s", bytes, units[unit]);
+    return text;
+}

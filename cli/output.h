@@ -61,4 +61,8 @@ int output_json(json_t *value, struct error *err);
 const char *output_time(int64_t utc_us, char text[OUTPUT_TIME_SIZE]);
 const char *output_duration(int64_t duration_us, char text[OUTPUT_TIME_SIZE]);
 
+/* "17 B", "1.5 MiB"; returns text. */
+#define OUTPUT_BYTES_SIZE 32
+const char *output_bytes(double bytes, char text[OUTPUT_BYTES_SIZE]);
+
 #endif

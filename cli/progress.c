@@ -28,16 +28,12 @@ static bool is_bytes(const struct progress *progress)
 
 static void amount_append(const struct progress *progress, double amount, struct buffer *out)
 {
-    static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
-    size_t unit = 0;
-    if (!is_bytes(progress)) {
+    char text[OUTPUT_BYTES_SIZE];
+    if (is_bytes(progress))
+        buffer_append_text(out, output_bytes(amount, text));
+    else
         buffer_printf(out, amount < 10 && amount != (double)(uint64_t)amount ? "%.1f" : "%.0f",
                       amount);
-        return;
-    }
-    for (; amount >= 1024 && unit + 1 < sizeof(units) / sizeof(units[0]); unit++)
-        amount /= 1024;
-    buffer_printf(out, unit == 0 ? "%.0f %s" : "%.1f %s", amount, units[unit]);
 }
 
 static void count_append(const struct progress *progress, const char *between, struct buffer *out)

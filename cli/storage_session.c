@@ -4,6 +4,18 @@
 
 #include "cli/session.h"
 
+static int wait_for(struct storage_client *client, struct error *err)
+{
+    struct error why = {0};
+    int code = storage_client_wait(client, STORAGE_WAIT_MS, &why);
+    if (code == ERR_TIMEOUT || code == ERR_UNAVAILABLE)
+        return error_set(err, ERR_UNAVAILABLE,
+                         "storage does not answer: %s (is the fleet running? start it with "
+                         "\"argosy dev\", or name it with --config or --data-dir)",
+                         why.text);
+    return code == 0 ? 0 : error_set(err, code, "%s", why.text);
+}
+
 int storage_session_open(const struct invocation *invocation, struct storage_session *ret_session,
                          struct error *err)
 {
@@ -18,6 +30,8 @@ int storage_session_open(const struct invocation *invocation, struct storage_ses
         code = fleet_config_load(path, &session.config, err);
     if (code == 0)
         code = storage_client_open(session.config, NULL, &session.client, err);
+    if (code == 0)
+        code = wait_for(session.client, err);
     if (code != 0) {
         storage_session_close(&session);
         return code;

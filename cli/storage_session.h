@@ -14,8 +14,9 @@ struct storage_session {
     struct storage_client *client;
 };
 
-/* Does not wait for storage to be there. ERR_CONFIG where no config is found. storage_session_close
- * frees. */
+/* Waits for a storage process that is just starting, STORAGE_WAIT_MS at most: ERR_UNAVAILABLE with
+ * what to try. ERR_CONFIG where no config is found. storage_session_close frees. */
+#define STORAGE_WAIT_MS 5000
 int storage_session_open(const struct invocation *invocation, struct storage_session *ret_session,
                          struct error *err);
 

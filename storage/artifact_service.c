@@ -2,11 +2,15 @@
 /* artifact_service: see artifact_service.h. */
 #include "storage/artifact_service.h"
 
+#include <inttypes.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "api/messages.h"
+#include "common/clock.h"
+#include "common/time_unit.h"
+#include "storage/artifact_reading.h"
 
 /* Calls for digests with the same first bits wait for each other; more of these than threads. */
 #define LOCK_COUNT 64
@@ -16,9 +20,13 @@
 #define PAGE_SIZE_MAX   256
 #define PAGE_OWNERS_MAX 16
 
+/* One call's share of reading what is put again. */
+#define CHECK_NS NS_PER_S
+
 struct artifact_service {
     struct artifact_store *store;
     struct catalog *catalog;
+    struct artifact_readings *readings; /* of what is put again */
     pthread_mutex_t locks[LOCK_COUNT];
 };
 
@@ -34,6 +42,35 @@ static int fail_memory(struct error *err)
 
 /* ---- putting and getting ---- */
 
+/* What is there and put again is read first: a damaged content gives way to the sound one, and a
+ * wrong size is the caller's mistake. Where that takes longer than one call, the caller asks again.
+ */
+static int check_stored(struct artifact_service *service, const struct digest *digest,
+                        const struct artifact_part *part, struct artifact_progress *progress,
+                        struct error *err)
+{
+    struct artifact_verdict verdict;
+    uint64_t bytes = 0;
+    int code = artifact_readings_go_on(service->readings, digest, clock_monotonic_ns() + CHECK_NS,
+                                       &bytes, &verdict, err);
+    if (code < 0)
+        return code;
+    if (code == 0) {
+        progress->is_stored = false;
+        return 0;
+    }
+    if (verdict.is_good)
+        return verdict.size == part->size
+                   ? 0
+                   : error_set(err, ERR_INVALID,
+                               "the artifact has %" PRIu64 " bytes, not %" PRIu64 " as was said",
+                               verdict.size, part->size);
+    code = service->store->ops->remove(service->store, digest, err);
+    if (code != 0)
+        return code;
+    return service->store->ops->put(service->store, digest, part, progress, err);
+}
+
 /* The content first, then who owns it: one without the other is never acknowledged. */
 static int put(struct artifact_service *service, const struct digest *digest,
                const struct artifact_part *part, const char *owner,
@@ -41,6 +78,8 @@ static int put(struct artifact_service *service, const struct digest *digest,
 {
     pthread_mutex_lock(lock_of(service, digest));
     int code = service->store->ops->put(service->store, digest, part, ret_progress, err);
+    if (code == 0 && ret_progress->is_stored && !ret_progress->is_new)
+        code = check_stored(service, digest, part, ret_progress, err);
     if (code == 0 && ret_progress->is_stored)
         code = artifact_catalog_add(service->catalog, digest, part->size, owner, err);
     pthread_mutex_unlock(lock_of(service, digest));
@@ -243,7 +282,9 @@ int artifact_service_open(struct artifact_store *store, struct catalog *catalog,
     service->catalog = catalog;
     for (size_t i = 0; i < LOCK_COUNT; i++)
         pthread_mutex_init(&service->locks[i], NULL);
-    int code = store->ops->scan(store, enter, service, err);
+    int code = artifact_readings_create(store, &service->readings, err);
+    if (code == 0)
+        code = store->ops->scan(store, enter, service, err);
     if (code != 0) {
         artifact_service_close(service);
         return code;
@@ -258,6 +299,7 @@ void artifact_service_close(struct artifact_service *service)
         return;
     for (size_t i = 0; i < LOCK_COUNT; i++)
         pthread_mutex_destroy(&service->locks[i]);
+    artifact_readings_destroy(service->readings);
     free(service);
 }
 

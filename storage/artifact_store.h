@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * artifact_store: where the contents of artifacts lie: a table of operations, so that an object
- * store can stand in for the volume. Who owns what, and when it may go, is not known here.
+ * store can stand in for the volume. Who owns what, and when it may go, is not known here; nor is a
+ * content ever changed, renamed or appended to once it is visible: what an S3 bucket can do (parts
+ * of an upload, a ranged read, delete, list) is all that is asked for.
  *
  * A content is put part by part and becomes visible whole, once it is complete, is what its digest
  * says and is durable. Parts of what was begun and not completed stay for
@@ -34,7 +36,8 @@ struct artifact_part {
 
 struct artifact_progress {
     uint64_t received; /* bytes from the start that are there */
-    bool is_stored;    /* the content is complete, checked and durable */
+    bool is_stored;    /* the content is complete and durable */
+    bool is_new;       /* by this call, which has checked it */
 };
 
 /* Called for each content; a negative code ends the scan and is its result. */
@@ -45,9 +48,8 @@ struct artifact_store;
 
 struct artifact_store_ops {
     /* Takes what is new in a part; one that begins behind what is there changes nothing.
-     * ERR_INVALID where the whole is not what digest says, or is there with another size: what was
-     * received is dropped. ERR_LIMIT where there is no room: likewise. ERR_STORAGE for any other
-     * failure. */
+     * ERR_INVALID where the whole is not what digest says: what was received is dropped. ERR_LIMIT
+     * where there is no room: likewise. ERR_STORAGE for any other failure. */
     int (*put)(struct artifact_store *store, const struct digest *digest,
                const struct artifact_part *part, struct artifact_progress *ret_progress,
                struct error *err);

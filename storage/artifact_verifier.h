@@ -4,9 +4,6 @@
  * (docs/spec/06-storage.md, section "Verification"). Nothing is repaired or removed: what is
  * damaged is named.
  *
- * A content that takes longer is left in the middle; a token says where, and what was made of it so
- * far. A token that is no longer known begins its artifact again.
- *
  * Threading: its handler runs on any thread.
  */
 #ifndef ARGOSY_STORAGE_ARTIFACT_VERIFIER_H

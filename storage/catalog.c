@@ -58,6 +58,8 @@ static const char *const statements[] = {
         "SELECT name, version, kind, base_model, metadata, registered_utc_us FROM models"
         " WHERE (name, version) > (?1, ?2) ORDER BY name, version LIMIT ?3",
     [CATALOG_MODEL_NAMES] = "SELECT DISTINCT name FROM models ORDER BY name LIMIT ?1",
+    [CATALOG_MODEL_WAS_GIVEN] = "SELECT 1 FROM model_versions"
+                                " WHERE name = ?1 AND ?2 BETWEEN 1 AND last_version",
     [CATALOG_MODEL_REMOVE] = "DELETE FROM models WHERE name = ?1 AND version = ?2",
     [CATALOG_FILE_ADD] = "INSERT INTO model_files(name, version, file, digest, size)"
                          " VALUES(?1, ?2, ?3, ?4, ?5)",

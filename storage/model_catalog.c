@@ -288,30 +288,37 @@ static int release_artifacts(struct catalog *catalog, const struct registered_mo
     return code;
 }
 
+/* Whether that version was ever given: 1 or 0. */
+static int was_given(struct catalog *catalog, const char *name, uint32_t version, struct error *err)
+{
+    sqlite3_stmt *stmt = begin_statement(catalog, CATALOG_MODEL_WAS_GIVEN, name, version);
+    int code = catalog_step_row(stmt, err);
+    sqlite3_reset(stmt);
+    return code;
+}
+
 int model_catalog_remove(struct catalog *catalog, const char *name, uint32_t version,
-                         bool *ret_removed, struct error *err)
+                         bool *ret_known, struct error *err)
 {
     struct arena arena;
     struct registered_model model = {.name = name, .version = version};
-    bool is_removed = false;
     int code = catalog_begin(catalog, err);
     if (code != 0)
         return code;
     arena_init(&arena, ARENA_NO_LIMIT);
-    code = read_files(catalog, &arena, &model, err);
+    int known = was_given(catalog, name, version, err);
+    code = known < 0 ? known : read_files(catalog, &arena, &model, err);
     if (code == 0)
         code = release_artifacts(catalog, &model, err);
     if (code == 0)
         code = catalog_step_done(begin_statement(catalog, CATALOG_FILE_REMOVE_ALL, name, version),
                                  err);
-    if (code == 0) {
-        sqlite3_stmt *stmt = begin_statement(catalog, CATALOG_MODEL_REMOVE, name, version);
-        code = catalog_step_done(stmt, err);
-        is_removed = code == 0 && sqlite3_changes(sqlite3_db_handle(stmt)) > 0;
-    }
+    if (code == 0)
+        code =
+            catalog_step_done(begin_statement(catalog, CATALOG_MODEL_REMOVE, name, version), err);
     arena_fini(&arena);
     code = catalog_end(catalog, code, err);
     if (code == 0)
-        *ret_removed = is_removed;
+        *ret_known = known == 1;
     return code;
 }

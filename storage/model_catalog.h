@@ -33,7 +33,8 @@ int model_catalog_list(struct catalog *catalog, const char *name, uint32_t versi
 int model_catalog_names(struct catalog *catalog, size_t count, struct arena *arena,
                         const char **ret_names, size_t *ret_count, struct error *err);
 
+/* 0 also where there is none; *ret_known: there is, or was, such a version. */
 int model_catalog_remove(struct catalog *catalog, const char *name, uint32_t version,
-                         bool *ret_removed, struct error *err);
+                         bool *ret_known, struct error *err);
 
 #endif

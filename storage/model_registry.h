@@ -58,7 +58,9 @@ int model_get(struct storage_client *client, const char *name, struct arena *are
 int model_list(struct storage_client *client, struct arena *arena,
                const struct registered_model **ret_models, size_t *ret_count, struct error *err);
 
-/* Removes one version: ERR_NOT_FOUND. Its artifacts may be collected. */
+/* Removes one version; 0 also where it was removed before. ERR_NOT_FOUND with the nearest name
+ * where there never was such a version. Its artifacts may be collected, its number is not given
+ * again. */
 int model_unregister(struct storage_client *client, const char *name, uint32_t version,
                      struct error *err);
 

@@ -263,11 +263,11 @@ static int handle_unregister(void *context, const struct storage_request *reques
     const Api__UnregisterModelRequest *message =
         (const Api__UnregisterModelRequest *)request->message;
     struct model_reference reference = {.version = message->version};
-    bool is_removed = false;
+    bool is_known = false;
     int code = model_name_check(message->name, err);
     if (code == 0)
-        code = model_catalog_remove(context, message->name, message->version, &is_removed, err);
-    if (code == 0 && !is_removed) {
+        code = model_catalog_remove(context, message->name, message->version, &is_known, err);
+    if (code == 0 && !is_known) {
         strcpy(reference.name, message->name);
         code = fail_not_found(context, &reference, request->arena, err);
     }

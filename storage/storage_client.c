@@ -97,6 +97,13 @@ static int get_connection(struct storage_client *client, struct connection **ret
     return code;
 }
 
+int storage_client_wait(struct storage_client *client, uint32_t timeout_ms, struct error *err)
+{
+    struct connection *connection;
+    int code = get_connection(client, &connection, err);
+    return code == 0 ? connection_wait_session(connection, timeout_ms, err) : code;
+}
+
 int storage_call(struct storage_client *client, enum method method, const ProtobufCMessage *request,
                  struct arena *arena, ProtobufCMessage **ret_response, struct error *err)
 {

@@ -13,6 +13,8 @@
 #ifndef ARGOSY_STORAGE_STORAGE_CLIENT_H
 #define ARGOSY_STORAGE_STORAGE_CLIENT_H
 
+#include <stdint.h>
+
 #include "common/error.h"
 #include "common/fleet_config.h"
 
@@ -25,6 +27,11 @@ struct storage_client;
  * fine until then, and ERR_CONFIG of that call. ERR_MEMORY. The caller owns *ret_client. */
 int storage_client_open(const struct fleet_config *config, const char *identity,
                         struct storage_client **ret_client, struct error *err);
+
+/* Waits until the storage process answers, at most timeout_ms: what a program does whose user
+ * should not wait for each call's time. ERR_CONFIG; ERR_UNAVAILABLE or ERR_TIMEOUT with the reason.
+ */
+int storage_client_wait(struct storage_client *client, uint32_t timeout_ms, struct error *err);
 
 /* No other thread may use the client any more. NULL is fine. */
 void storage_client_close(struct storage_client *client);

@@ -155,10 +155,10 @@ list_commands() {
 
 @test "models: written, listed, verified; a cut file is found" {
   run -0 argosy model list
-  [[ "$output" == "no models in "* ]]
+  [[ "$output" == *"no models in "* ]]
   argosy model synth tiny
   run -73 argosy model synth tiny
-  [ "$(argosy model list --output json | jq -r '.[0].name')" = tiny ]
+  [ "$(argosy model list --output json | jq -r '.models[0].name')" = tiny ]
   run -0 argosy model verify tiny
   truncate -s -5 models/tiny/model.safetensors
   run -65 argosy model verify tiny

@@ -148,15 +148,21 @@ static void wrong_words_are_refused(void **state)
     assert_int_equal(artifact_release(fixture.client, ID_ABC, "pin:a", &err), 0);
 }
 
+/* Other bytes under an artifact's name. */
+static void damage(const struct artifact *artifact, const char *bytes)
+{
+    const char *path = fixture_content(&fixture, artifact->id);
+    assert_int_equal(chmod(path, 0600), 0);
+    FILE *file = fopen(path, "w");
+    fputs(bytes, file);
+    fclose(file);
+}
+
 static void damage_in_storage_is_found(void **state)
 {
     (void)state;
     struct artifact artifact = put("sound", 5, "workflow:w");
-    const char *path = fixture_content(&fixture, artifact.id);
-    assert_int_equal(chmod(path, 0600), 0);
-    FILE *file = fopen(path, "w");
-    fputs("wound", file);
-    fclose(file);
+    damage(&artifact, "wound");
     struct error err = {0};
     int fd;
     uint64_t size;
@@ -164,6 +170,25 @@ static void damage_in_storage_is_found(void **state)
                      ERR_CORRUPT);
     assert_non_null(strstr(err.text, artifact.id));
     assert_int_equal(fixture_count(&fixture, "cache/artifacts"), 0);
+}
+
+static void what_is_damaged_is_repaired_by_putting_it_again(void **state)
+{
+    (void)state;
+    struct artifact artifact = put("sound", 5, "workflow:w");
+    damage(&artifact, "wound");
+    put("sound", 5, "workflow:w");
+    expect_content(artifact.id, "sound", 5);
+    damage(&artifact, "too long");
+    put("sound", 5, "workflow:v");
+    expect_content(artifact.id, "sound", 5);
+    const size_t size = 3 * 1024 * 1024 + 5; /* in several parts */
+    uint8_t *bytes = fixture_bytes(size, 2);
+    artifact = put(bytes, size, "workflow:w");
+    damage(&artifact, "cut");
+    put(bytes, size, "workflow:w");
+    expect_content(artifact.id, bytes, size);
+    free(bytes);
 }
 
 int main(void)
@@ -174,6 +199,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(acknowledged_means_on_disk, setup, teardown),
         cmocka_unit_test_setup_teardown(wrong_words_are_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(damage_in_storage_is_found, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_is_damaged_is_repaired_by_putting_it_again, setup,
+                                        teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

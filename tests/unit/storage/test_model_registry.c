@@ -84,7 +84,9 @@ static void numbers_are_not_given_twice(void **state)
     add("mood", "run-1");
     assert_int_equal(add("mood", "run-2"), 2);
     assert_int_equal(model_unregister(fixture.client, "mood", 2, NULL), 0);
-    assert_int_equal(model_unregister(fixture.client, "mood", 2, NULL), ERR_NOT_FOUND);
+    assert_int_equal(model_unregister(fixture.client, "mood", 2, NULL), 0); /* a repeated call */
+    assert_int_equal(model_unregister(fixture.client, "mood", 3, NULL), ERR_NOT_FOUND);
+    assert_int_equal(model_unregister(fixture.client, "mood", 0, NULL), ERR_NOT_FOUND);
     fixture_stop(&fixture);
     fixture_start(&fixture);
     assert_int_equal(add("mood", "run-3"), 3);

@@ -8,9 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "api/messages.h"
+#include "storage/artifact_upkeep.h"
 #include "storage/model_registry.h"
-#include "storage/storage_call.h"
 #include "tests/unit/storage/storage_fixture.h"
 
 static struct storage_fixture fixture;
@@ -51,28 +50,69 @@ static struct artifact put(const char *text, const char *owner)
     return artifact;
 }
 
-static const Api__CollectArtifactsResponse *collect(bool is_dry_run)
+/* What the last collection or verification told. */
+static struct {
+    size_t count;
+    char ids[8][ARTIFACT_ID_SIZE];
+    char reasons[8][128];
+    uint64_t undecided;
+    uint64_t examined;
+} told;
+
+static int tell(const char *id, const char *reason)
 {
-    Api__CollectArtifactsRequest request = API__COLLECT_ARTIFACTS_REQUEST__INIT;
-    ProtobufCMessage *response;
-    struct error err = {0};
-    request.has_dry_run = true;
-    request.dry_run = is_dry_run;
-    if (storage_call(fixture.client, METHOD_COLLECT_ARTIFACTS, &request.base, &arena, &response,
-                     &err) != 0)
-        fail_msg("%s", err.text);
-    return (const Api__CollectArtifactsResponse *)response;
+    assert_true(told.count < 8);
+    snprintf(told.ids[told.count], sizeof told.ids[0], "%s", id);
+    snprintf(told.reasons[told.count++], sizeof told.reasons[0], "%s", reason);
+    return 0;
 }
 
-static const Api__VerifyArtifactsResponse *verify(void)
+static int tell_collected(void *context, const struct artifact_entry *entry, const char *reason,
+                          struct error *err)
 {
-    Api__VerifyArtifactsRequest request = API__VERIFY_ARTIFACTS_REQUEST__INIT;
-    ProtobufCMessage *response;
+    (void)context;
+    (void)err;
+    return tell(entry->id, reason);
+}
+
+static size_t collect(bool is_dry_run)
+{
+    struct artifact_collection collection;
     struct error err = {0};
-    if (storage_call(fixture.client, METHOD_VERIFY_ARTIFACTS, &request.base, &arena, &response,
-                     &err) != 0)
+    told.count = 0;
+    if (artifact_collect(fixture.client, is_dry_run, tell_collected, NULL, &collection, &err) != 0)
         fail_msg("%s", err.text);
-    return (const Api__VerifyArtifactsResponse *)response;
+    told.examined = collection.examined_count;
+    told.undecided = collection.undecided_count;
+    return told.count;
+}
+
+static int tell_damage(void *context, const char *id, const char *reason, struct error *err)
+{
+    (void)context;
+    (void)err;
+    return tell(id, reason);
+}
+
+static void note_bytes(void *context, uint64_t done, uint64_t total)
+{
+    uint64_t *bytes = context;
+    assert_true(done >= *bytes && total == 0);
+    *bytes = done;
+}
+
+/* Returns how many artifacts were read. */
+static uint64_t verify(uint64_t *ret_bytes)
+{
+    struct error err = {0};
+    uint64_t count = 0;
+    *ret_bytes = 0;
+    const struct artifact_verify_options options = {
+        .on_damage = tell_damage, .on_progress = note_bytes, .progress_context = ret_bytes};
+    told.count = 0;
+    if (artifact_verify(fixture.client, &options, &count, &err) != 0)
+        fail_msg("%s", err.text);
+    return count;
 }
 
 static bool is_there(const struct artifact *artifact)
@@ -84,18 +124,17 @@ static void a_pin_holds_until_it_is_released(void **state)
 {
     (void)state;
     struct artifact artifact = put("pinned", "pin:p");
-    const Api__CollectArtifactsResponse *response = collect(false);
-    assert_int_equal(response->n_collected, 0);
-    assert_int_equal(response->examined_count, 1);
+    assert_int_equal(collect(false), 0);
+    assert_int_equal(told.examined, 1);
     assert_int_equal(artifact_release(fixture.client, artifact.id, "pin:p", NULL), 0);
-    response = collect(true);
-    assert_int_equal(response->n_collected, 1);
-    assert_string_equal(response->collected[0]->artifact->artifact_id, artifact.id);
-    assert_string_equal(response->collected[0]->reason, "it has no owner");
+    assert_int_equal(collect(true), 1);
+    assert_string_equal(told.ids[0], artifact.id);
+    assert_string_equal(told.reasons[0], "it has no owner");
     assert_true(is_there(&artifact)); /* nothing was done */
-    assert_int_equal(collect(false)->n_collected, 1);
+    assert_int_equal(collect(false), 1);
     assert_false(is_there(&artifact));
-    assert_int_equal(collect(false)->examined_count, 0);
+    assert_int_equal(collect(false), 0);
+    assert_int_equal(told.examined, 0);
 }
 
 static void an_unowned_artifact_stays_for_its_time(void **state)
@@ -103,8 +142,8 @@ static void an_unowned_artifact_stays_for_its_time(void **state)
     (void)state;
     struct artifact artifact = put("resting", "pin:p");
     assert_int_equal(artifact_release(fixture.client, artifact.id, "pin:p", NULL), 0);
-    assert_int_equal(collect(false)->n_collected, 0);
-    assert_int_equal(collect(false)->n_collected, 0);
+    assert_int_equal(collect(false), 0);
+    assert_int_equal(collect(false), 0);
     assert_true(is_there(&artifact));
 }
 
@@ -117,9 +156,9 @@ static void a_model_holds_its_files(void **state)
     uint32_t version;
     assert_int_equal(model_register(fixture.client, &model, "r", &version, NULL), 0);
     assert_int_equal(artifact_release(fixture.client, file.artifact.id, "pin:p", NULL), 0);
-    assert_int_equal(collect(false)->n_collected, 0);
+    assert_int_equal(collect(false), 0);
     assert_int_equal(model_unregister(fixture.client, "mood", version, NULL), 0);
-    assert_int_equal(collect(false)->n_collected, 1);
+    assert_int_equal(collect(false), 1);
     assert_false(is_there(&file.artifact));
 }
 
@@ -127,9 +166,8 @@ static void without_an_engine_nothing_of_workflows_goes(void **state)
 {
     (void)state;
     struct artifact artifact = put("of a workflow", "workflow:w");
-    const Api__CollectArtifactsResponse *response = collect(false);
-    assert_int_equal(response->n_collected, 0);
-    assert_int_equal(response->undecided_count, 1);
+    assert_int_equal(collect(false), 0);
+    assert_int_equal(told.undecided, 1);
     assert_true(is_there(&artifact));
 }
 
@@ -140,7 +178,13 @@ static void damage_is_named_and_left_alone(void **state)
     struct artifact changed = put("changed", "pin:p");
     struct artifact cut = put("shorter", "pin:p");
     struct artifact missing = put("missing", "pin:p");
-    assert_int_equal(verify()->n_damages, 0);
+    uint64_t bytes;
+    assert_int_equal(verify(&bytes), 4);
+    assert_int_equal(bytes, strlen("sound"
+                                   "changed"
+                                   "shorter"
+                                   "missing"));
+    assert_int_equal(told.count, 0);
     const char *path = fixture_content(&fixture, changed.id);
     assert_int_equal(chmod(path, 0600), 0);
     FILE *file = fopen(path, "w");
@@ -150,22 +194,55 @@ static void damage_is_named_and_left_alone(void **state)
     assert_int_equal(chmod(path, 0600), 0);
     assert_int_equal(truncate(path, 3), 0);
     assert_int_equal(unlink(fixture_content(&fixture, missing.id)), 0);
-    const Api__VerifyArtifactsResponse *response = verify();
-    assert_int_equal(response->checked_count, 4);
-    assert_int_equal(response->n_damages, 3);
-    assert_false(response->more);
-    for (size_t i = 0; i < response->n_damages; i++) {
-        const Api__ArtifactDamage *damage = response->damages[i];
+    assert_int_equal(verify(&bytes), 4);
+    assert_int_equal(told.count, 3);
+    for (size_t i = 0; i < told.count; i++) {
         const char *expected = "it is missing";
-        if (strcmp(damage->artifact_id, changed.id) == 0)
+        if (strcmp(told.ids[i], changed.id) == 0)
             expected = "its content is not what its name says";
-        else if (strcmp(damage->artifact_id, cut.id) == 0)
+        else if (strcmp(told.ids[i], cut.id) == 0)
             expected = "it has 3 bytes instead of 7";
         else
-            assert_string_equal(damage->artifact_id, missing.id);
-        assert_string_equal(damage->reason, expected);
+            assert_string_equal(told.ids[i], missing.id);
+        assert_string_equal(told.reasons[i], expected);
     }
     assert_true(is_there(&changed) && is_there(&cut));
+}
+
+/* A list that grows by an entry of storage's, checked for order. */
+struct list {
+    size_t count;
+    char last[ARTIFACT_ID_SIZE];
+};
+
+static int list_one(void *context, const struct artifact_entry *entry, struct error *err)
+{
+    struct list *list = context;
+    assert_true(strcmp(entry->id, list->last) > 0);
+    assert_true(entry->size > 0 && entry->created_utc_us > 0);
+    assert_int_equal(entry->owner_count, 1);
+    assert_string_equal(entry->owners[0], "pin:p");
+    strcpy(list->last, entry->id);
+    list->count++;
+    return list->count == 1000 ? error_set(err, ERR_CANCELED, "enough") : 0;
+}
+
+static void a_long_list_comes_page_after_page(void **state)
+{
+    (void)state;
+    const int count = 300; /* a page has 256 */
+    char text[32];
+    for (int i = 0; i < count; i++) {
+        snprintf(text, sizeof text, "artifact %d", i);
+        put(text, "pin:p");
+    }
+    struct list list = {0};
+    assert_int_equal(artifact_list(fixture.client, list_one, &list, NULL), 0);
+    assert_int_equal(list.count, count);
+    list = (struct list){.count = 999 - 270}; /* ends itself after 271 */
+    struct error err = {0};
+    assert_int_equal(artifact_list(fixture.client, list_one, &list, &err), ERR_CANCELED);
+    assert_string_equal(err.text, "enough");
 }
 
 int main(void)
@@ -178,6 +255,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(without_an_engine_nothing_of_workflows_goes, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(damage_is_named_and_left_alone, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_long_list_comes_page_after_page, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
