@@ -11,9 +11,10 @@
 #include "common/clock.h"
 #include "common/error.h"
 
-#define RECORD_MAX 2048
-/* Most key=value pairs of one record that the JSON form keeps apart. */
-#define DETAIL_MAX 1024
+/* PIPE_BUF: what one write(2) to a pipe keeps together. */
+#define RECORD_MAX 4096
+/* Of the key=value pairs, before the JSON form adds to them. */
+#define DETAIL_MAX 2560
 
 static const char *const level_names[] = {"debug", "info", "warn", "error"};
 static const char *const format_names[] = {"logfmt", "json"};
@@ -156,9 +157,24 @@ const char *log_quote(const char *text, char *out, size_t size)
         }
         if (*at == '"' || *at == '\\')
             out[length++] = '\\';
-        out[length++] = *at == '\n' || *at == '\r' ? ' ' : *at;
+        out[length++] = (unsigned char)*at < 0x20 || *at == 0x7f ? ' ' : *at;
     }
     out[length++] = '"';
     out[length] = '\0';
     return out;
+}
+
+void log_write_run(enum log_level level, const char *event, const char *workflow_type,
+                   const char *workflow_id, const char *run_id, const char *text)
+{
+    char quoted[1280];
+    log_quote(text, quoted, sizeof quoted);
+    if (workflow_id == NULL) {
+        log_write(level, event, "text=%s", quoted);
+        return;
+    }
+    char type[256], id[512], run[64];
+    log_write(level, event, "workflow_type=%s workflow_id=%s run_id=%s text=%s",
+              log_quote(workflow_type, type, sizeof type), log_quote(workflow_id, id, sizeof id),
+              log_quote(run_id, run, sizeof run), quoted);
 }

@@ -33,7 +33,13 @@ bool log_is_enabled(enum log_level level);
 void log_write(enum log_level level, const char *event, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* Quotes text as a logfmt value into out (cut with "..." when it does not fit); returns out. */
+/* The same of a text that may be about a workflow run (workflow_id NULL: about none):
+ * workflow_type=... workflow_id=... run_id=... text="...". */
+void log_write_run(enum log_level level, const char *event, const char *workflow_type,
+                   const char *workflow_id, const char *run_id, const char *text);
+
+/* Quotes text as a logfmt value into out (cut with "..." when it does not fit; control characters
+ * become spaces); returns out. */
 const char *log_quote(const char *text, char *out, size_t size);
 
 #define log_debug(event, ...) log_write(LOG_LEVEL_DEBUG, event, __VA_ARGS__)

@@ -241,9 +241,15 @@ int activity_create(struct activity_host *host, const struct argosy_registry *re
 void activity_report(struct argosy_activity *activity, const char *what, const struct error *reason)
 {
     struct error line;
-    error_set(&line, reason->code, "%s of activity %s of workflow %s: %s", what,
-              activity->info.activity_id, activity->info.workflow_id, reason->text);
-    activity->host->on_log(activity->host->context, line.text);
+    error_set(&line, reason->code, "%s of activity %s: %s", what, activity->info.activity_id,
+              reason->text);
+    activity->host->on_log(
+        activity->host->context,
+        &(struct argosy_log_record){.level = ARGOSY_LOG_WARN,
+                                    .text = line.text,
+                                    .workflow_type = activity->info.workflow_type,
+                                    .workflow_id = activity->info.workflow_id,
+                                    .run_id = activity->info.run_id});
 }
 
 /* The engine has the outcome, or will never have it. */

@@ -22,6 +22,7 @@
 #define ARGOSY_SDK_ACTIVITY_H
 
 #include <argosy/activity.h>
+#include <argosy/log.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdint.h>
@@ -43,9 +44,9 @@ struct activity_host {
     struct connection *connection;
     const char *name_space;
     const char *identity;
-    const struct argosy_codecs *codecs;              /* may be NULL */
-    void (*on_wake)(void *context);                  /* the loop has something to do */
-    void (*on_log)(void *context, const char *text); /* any thread */
+    const struct argosy_codecs *codecs; /* may be NULL */
+    void (*on_wake)(void *context);     /* the loop has something to do */
+    argosy_log_function *on_log;        /* any thread */
     void *context;
     atomic_bool is_draining;
     pthread_mutex_t mutex;

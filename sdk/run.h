@@ -21,6 +21,7 @@
 #ifndef ARGOSY_SDK_RUN_H
 #define ARGOSY_SDK_RUN_H
 
+#include <argosy/log.h>
 #include <argosy/workflow.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -43,7 +44,7 @@ struct run_config {
     const struct argosy_registry *registry;
     struct coroutine_pool *pool;
     const char *name_space;
-    void (*on_log)(void *context, const char *text); /* may be NULL */
+    argosy_log_function *on_log; /* may be NULL */
     void *log_context;
 };
 

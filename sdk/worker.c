@@ -40,15 +40,16 @@ static const struct state_row worker_rows[] = {
 
 /* ---- saying things ---- */
 
-static void on_text(void *context, const char *text)
+static void on_record(void *context, const struct argosy_log_record *record)
 {
     const struct argosy_worker *worker = context;
-    if (worker->callbacks.on_log != NULL) {
-        worker->callbacks.on_log(worker->callbacks.user_data, text);
-        return;
-    }
-    char quoted[2 * ERROR_TEXT_MAX];
-    log_info("worker.noted", "text=%s", log_quote(text, quoted, sizeof quoted));
+    bool is_code = record->level == ARGOSY_LOG_INFO;
+    if (worker->callbacks.on_log != NULL)
+        worker->callbacks.on_log(worker->callbacks.user_data, record);
+    else
+        log_write_run(is_code ? LOG_LEVEL_INFO : LOG_LEVEL_WARN,
+                      is_code ? "workflow.logged" : "worker.reported", record->workflow_type,
+                      record->workflow_id, record->run_id, record->text);
 }
 
 void worker_log(struct argosy_worker *worker, const char *format, ...)
@@ -58,7 +59,19 @@ void worker_log(struct argosy_worker *worker, const char *format, ...)
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    on_text(worker, text);
+    on_record(worker, &(struct argosy_log_record){.level = ARGOSY_LOG_WARN, .text = text});
+}
+
+void worker_log_run(struct argosy_worker *worker, const struct worker_run_name *run,
+                    const char *what, const struct error *reason)
+{
+    char text[2 * ERROR_TEXT_MAX];
+    snprintf(text, sizeof text, "%s: %s", what, reason->text);
+    on_record(worker, &(struct argosy_log_record){.level = ARGOSY_LOG_WARN,
+                                                  .text = text,
+                                                  .workflow_type = run->workflow_type,
+                                                  .workflow_id = run->workflow_id,
+                                                  .run_id = run->run_id});
 }
 
 static void wake(void *context)
@@ -159,7 +172,7 @@ static int make_runner(struct argosy_worker *worker, const struct argosy_worker_
         .config = {.registry = worker->registry,
                    .pool = coroutine_pool_create(ARGOSY_WORKFLOW_STACK_SIZE, STACKS_KEPT),
                    .name_space = worker->options.name_space,
-                   .on_log = on_text,
+                   .on_log = on_record,
                    .log_context = worker},
         .cache = {.capacity = cached},
         .identity = worker->options.identity,
@@ -226,7 +239,7 @@ static int make_parts(struct argosy_worker *worker, const struct argosy_worker_o
     worker->host->identity = worker->options.identity;
     worker->host->codecs = worker->options.codecs;
     worker->host->on_wake = wake;
-    worker->host->on_log = on_text;
+    worker->host->on_log = on_record;
     worker->host->context = worker;
     return code;
 }

@@ -86,9 +86,17 @@ struct argosy_worker {
     pthread_mutex_t mutex; /* wanted_slots */
 };
 
-/* One line to on_log. Any thread. */
+/* One line of trouble to on_log. Any thread. The second: trouble with a run. */
 void worker_log(struct argosy_worker *worker, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+
+struct worker_run_name {
+    const char *workflow_type;
+    const char *workflow_id;
+    const char *run_id;
+};
+void worker_log_run(struct argosy_worker *worker, const struct worker_run_name *run,
+                    const char *what, const struct error *reason);
 
 /* The engine says how many slots to poll with; 0: the process's own. */
 int worker_slots_told(struct worker_poll *poll, int slots, struct error *err);

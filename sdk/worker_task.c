@@ -19,9 +19,9 @@
 
 struct worker_task {
     struct argosy_worker *worker;
-    char *run_id;
+    struct worker_run_name run;
     ProtobufCBinaryData token;
-    struct arena arena; /* the three above, and what is fetched */
+    struct arena arena; /* the two above, and what is fetched */
 
     /* while the history is fetched */
     const Api__PollWorkflowTaskQueueResponse *message;
@@ -44,19 +44,26 @@ static void task_destroy(struct worker_task *task)
 }
 
 /* NULL when memory is exhausted. */
-static struct worker_task *task_create(struct argosy_worker *worker, const char *run_id,
-                                       const ProtobufCBinaryData *token)
+static struct worker_task *task_create(struct argosy_worker *worker,
+                                       const Api__PollWorkflowTaskQueueResponse *message)
 {
+    const Api__WorkflowExecution *execution = message->workflow_execution;
+    const Api__WorkflowType *type = message->workflow_type;
+    const ProtobufCBinaryData *token = &message->task_token;
     struct worker_task *task = calloc(1, sizeof *task);
     if (task == NULL)
         return NULL;
     task->worker = worker;
     arena_init(&task->arena, ARENA_NO_LIMIT);
     DL_APPEND(worker->tasks, task);
-    task->run_id = arena_strdup(&task->arena, run_id);
+    task->run.workflow_type =
+        arena_strdup(&task->arena, type == NULL || type->name == NULL ? "" : type->name);
+    task->run.workflow_id = arena_strdup(&task->arena, execution->workflow_id);
+    task->run.run_id = arena_strdup(&task->arena, execution->run_id);
     task->token =
         (ProtobufCBinaryData){token->len, arena_memdup(&task->arena, token->data, token->len)};
-    if (task->run_id == NULL || task->token.data == NULL) {
+    if (task->run.workflow_type == NULL || task->run.workflow_id == NULL ||
+        task->run.run_id == NULL || task->token.data == NULL) {
         task_destroy(task);
         return NULL;
     }
@@ -94,10 +101,9 @@ static void on_answered(void *context, const struct connection_reply *reply)
     int code = connection_reply_decode(reply, &worker->task_arena, &message, &reason);
     if (code < 0) {
         /* The engine did not take it: what the run here has done did not happen. */
-        run_cache_drop(&worker->runner.cache, task->run_id);
+        run_cache_drop(&worker->runner.cache, task->run.run_id);
         if (code != ERR_NOT_FOUND)
-            worker_log(worker, "a workflow task of run %s was refused: %s", task->run_id,
-                       reason.text);
+            worker_log_run(worker, &task->run, "a workflow task was refused", &reason);
     }
     task_destroy(task);
     if (code < 0 ||
@@ -202,9 +208,9 @@ static void send_answer(struct worker_task *task, struct workflow_answer *answer
     int code = answer->method == 0 ? reason.code
                                    : submit(task, answer, on_answered, ANSWER_TIMEOUT_MS, &reason);
     if (reason.code < 0)
-        worker_log(worker, "a workflow task of run %s failed: %s", task->run_id, reason.text);
+        worker_log_run(worker, &task->run, "a workflow task failed", &reason);
     if (code < 0)
-        run_cache_drop(&worker->runner.cache, task->run_id);
+        run_cache_drop(&worker->runner.cache, task->run.run_id);
     if (code == ERR_LIMIT && answer->method == METHOD_RESPOND_WORKFLOW_TASK_COMPLETED)
         code = report_too_large(task, &reason, NULL);
     if (code < 0)
@@ -214,7 +220,7 @@ static void send_answer(struct worker_task *task, struct workflow_answer *answer
 
 static void give_up(struct worker_task *task, const struct error *reason)
 {
-    worker_log(task->worker, "could not get the history of run %s: %s", task->run_id, reason->text);
+    worker_log_run(task->worker, &task->run, "could not get the history", reason);
     task_destroy(task);
 }
 
@@ -287,8 +293,7 @@ static void work_on(struct argosy_worker *worker, const Api__PollWorkflowTaskQue
         worker_log(worker, "cannot take a workflow task: %s", reason.text);
         return;
     }
-    struct worker_task *task =
-        task_create(worker, message->workflow_execution->run_id, &message->task_token);
+    struct worker_task *task = task_create(worker, message);
     if (task == NULL) {
         worker_log(worker, "cannot take a workflow task: out of memory");
         workflow_answer_fini(&answer);

@@ -65,14 +65,16 @@ void argosy_workflow_log(struct argosy_workflow *run, const char *format, ...)
     if (run->is_replaying || run->config->on_log == NULL)
         return;
     char text[LOG_TEXT_MAX];
-    int head =
-        snprintf(text, sizeof text, "%s/%s: ", run->info.workflow_type, run->info.workflow_id);
     va_list arguments;
     va_start(arguments, format);
-    if (head >= 0 && (size_t)head < sizeof text)
-        vsnprintf(text + head, sizeof text - (size_t)head, format, arguments);
+    vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    run->config->on_log(run->config->log_context, text);
+    run->config->on_log(run->config->log_context,
+                        &(struct argosy_log_record){.level = ARGOSY_LOG_INFO,
+                                                    .text = text,
+                                                    .workflow_type = run->info.workflow_type,
+                                                    .workflow_id = run->info.workflow_id,
+                                                    .run_id = run->info.run_id});
 }
 
 bool argosy_workflow_is_replaying(const struct argosy_workflow *run)

@@ -114,11 +114,13 @@ static void worker_turned(void *user_data)
     child_progress(user_data);
 }
 
-static void worker_reported(void *user_data, const char *text)
+static void worker_logged(void *user_data, const struct argosy_log_record *record)
 {
     (void)user_data;
-    char quoted[1024];
-    log_warn("worker.reported", "text=%s", log_quote(text, quoted, sizeof quoted));
+    bool is_code = record->level == ARGOSY_LOG_INFO;
+    log_write_run(is_code ? LOG_LEVEL_INFO : LOG_LEVEL_WARN,
+                  is_code ? "workflow.logged" : "worker.reported", record->workflow_type,
+                  record->workflow_id, record->run_id, record->text);
 }
 
 /* ---- serving ---- */
@@ -182,7 +184,7 @@ static int worker_create(const struct worker_program *program, const struct work
         .user_data = child,
         .on_ready = worker_ready,
         .on_turn = program->loop_is_progress ? worker_turned : NULL,
-        .on_log = worker_reported,
+        .on_log = worker_logged,
     };
     struct argosy_error why = {0};
     code = argosy_worker_create(&options, registry, ret_worker, &why);

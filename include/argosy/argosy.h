@@ -14,6 +14,7 @@
 #include <argosy/error.h>
 #include <argosy/factory.h>
 #include <argosy/failure.h>
+#include <argosy/log.h>
 #include <argosy/payload.h>
 #include <argosy/plugin.h>
 #include <argosy/registry.h>

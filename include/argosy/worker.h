@@ -16,6 +16,7 @@
 
 #include <argosy/connection.h>
 #include <argosy/error.h>
+#include <argosy/log.h>
 #include <argosy/registry.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -48,8 +49,8 @@ struct argosy_worker_options {
     void (*on_watch)(void *user_data);
     int watch_fd;
     /* What workflow code logs, and what goes wrong that no caller is told. NULL: to standard error
-     * as logfmt. Called from any of the worker's threads; it must not call the library. */
-    void (*on_log)(void *user_data, const char *text);
+     * as logfmt. Unlike the others, on any thread. */
+    argosy_log_function *on_log;
 };
 
 /* A worker that is not yet connected. registry is borrowed: it must outlive the worker. The caller

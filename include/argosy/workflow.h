@@ -17,7 +17,9 @@
  * come from here; files, sockets, threads, clocks and global variables belong into activities. It
  * must not block other than by the waiting calls below, and what it allocates comes from
  * argosy_workflow_alloc: a run may be dropped from memory at any wait, without a return from it,
- * and then nothing else it holds is released. The stack is ARGOSY_WORKFLOW_STACK_SIZE bytes.
+ * and then nothing else it holds is released. The stack is ARGOSY_WORKFLOW_STACK_SIZE bytes;
+ * code that runs over it fails its workflow task with an error that names the run's type and id,
+ * and the run waits for better code.
  *
  * How it ends: return 0 and the run completes with *ret_result (an untouched one is null); return a
  * negative code and it fails with err: with err->failure as its cause when an activity failed,
@@ -91,7 +93,9 @@ ARGOSY_API uint64_t argosy_workflow_random(struct argosy_workflow *workflow);
 ARGOSY_API void argosy_workflow_uuid(struct argosy_workflow *workflow,
                                      char ret_text[ARGOSY_UUID_SIZE]);
 
-/* Logs one line through the worker's log function; nothing on replay. */
+/* Logs one line (at most 1023 bytes) with the run's type and ids: in a fleet as `workflow.logged`
+ * at level info, elsewhere to the worker's log function. Nothing on replay: each line comes once,
+ * unless the workflow task that said it is tried again. */
 ARGOSY_API void argosy_workflow_log(struct argosy_workflow *workflow, const char *format, ...)
     ARGOSY_PRINTF(2, 3);
 

@@ -108,10 +108,10 @@ static void on_ready(void *user_data)
     pthread_mutex_unlock(&worker->mutex);
 }
 
-static void on_log(void *user_data, const char *text)
+static void on_log(void *user_data, const struct argosy_log_record *record)
 {
     (void)user_data;
-    fprintf(stderr, "worker: %s\n", text);
+    fprintf(stderr, "worker: %s\n", record->text);
 }
 
 static void *run_worker(void *argument)

@@ -5,6 +5,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -16,11 +17,13 @@
 #define WORKFLOW_TYPE "Scripted"
 #define STACK_SIZE    (64 * 1024)
 
-static void on_log(void *context, const char *text)
+static void on_log(void *context, const struct argosy_log_record *record)
 {
     struct script *script = context;
-    strncat(script->log, text, sizeof script->log - strlen(script->log) - 2);
-    strcat(script->log, "\n");
+    assert_int_equal(record->level, ARGOSY_LOG_INFO);
+    size_t length = strlen(script->log);
+    snprintf(script->log + length, sizeof script->log - length, "%s/%s: %s\n",
+             record->workflow_type, record->workflow_id, record->text);
 }
 
 static struct workflow_runner runner_make(struct script *script)
