@@ -2,7 +2,7 @@
 /*
  * coroutine: see coroutine.h.
  *
- * Layout of one mapping, low to high: guard page, stack (grows down), struct coroutine at the top.
+ * Layout of one mapping, low to high: guard, stack (grows down), struct coroutine at the top.
  */
 #include "sdk/coroutine.h"
 
@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "common/assert.h"
+#include "sdk/coroutine_guard.h"
 #include "sdk/coroutine_switch.h"
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -35,6 +36,9 @@
 #include <sanitizer/tsan_interface.h>
 #endif
 
+/* Address space, no memory. Larger than the frames that people write without thinking. */
+#define GUARD_SIZE (64 * 1024)
+
 struct coroutine {
     struct context context; /* where it stopped */
     struct context caller;  /* where coroutine_resume stopped */
@@ -42,10 +46,12 @@ struct coroutine {
     void *argument;
     struct coroutine_pool *pool;
     struct coroutine *next; /* unused ones in the pool */
-    char *stack;            /* above the guard page */
+    char *stack;            /* above the guard */
     size_t stack_size;
+    struct coroutine *outer; /* what runs on this thread when this one does not */
     bool is_running;
     bool is_done;
+    bool has_overflowed;
 #ifdef WITH_ASAN
     void *fake_stack;
     const void *caller_stack;
@@ -59,12 +65,14 @@ struct coroutine {
 
 struct coroutine_pool {
     size_t mapping_size;
-    size_t page_size;
     size_t kept_max;
     size_t kept;
     size_t used;
     struct coroutine *unused;
 };
+
+/* What runs on this thread; NULL: no coroutine. */
+static _Thread_local struct coroutine *running;
 
 /* ---- sanitizers: told before and after each switch ---- */
 
@@ -94,8 +102,9 @@ static void leave_begin(struct coroutine *coroutine)
     (void)coroutine;
 #ifdef WITH_ASAN
     /* NULL tells that the stack being left will not be used again. */
-    __sanitizer_start_switch_fiber(coroutine->is_done ? NULL : &coroutine->fake_stack,
-                                   coroutine->caller_stack, coroutine->caller_stack_size);
+    bool is_last = coroutine->is_done || coroutine->has_overflowed;
+    __sanitizer_start_switch_fiber(is_last ? NULL : &coroutine->fake_stack, coroutine->caller_stack,
+                                   coroutine->caller_stack_size);
 #endif
 #ifdef WITH_TSAN
     __tsan_switch_to_fiber(coroutine->caller_fiber, 0);
@@ -125,12 +134,16 @@ static void run(void *argument)
 
 void coroutine_resume(struct coroutine *coroutine)
 {
-    ASSERT(!coroutine->is_running && !coroutine->is_done);
+    ASSERT(!coroutine->is_running && !coroutine->is_done && !coroutine->has_overflowed);
     void *fake_stack = NULL;
+    coroutine_guard_thread();
+    coroutine->outer = running;
     coroutine->is_running = true;
+    running = coroutine;
     enter_begin(coroutine, &fake_stack);
     context_switch(&coroutine->caller, &coroutine->context);
     leave_end(fake_stack);
+    running = coroutine->outer;
     coroutine->is_running = false;
 }
 
@@ -147,6 +160,49 @@ bool coroutine_is_done(const struct coroutine *coroutine)
     return coroutine->is_done;
 }
 
+bool coroutine_has_overflowed(const struct coroutine *coroutine)
+{
+    return coroutine->has_overflowed;
+}
+
+size_t coroutine_stack_size(const struct coroutine *coroutine)
+{
+    return coroutine->stack_size;
+}
+
+/* ---- overflows ---- */
+
+/* Begins on the overflowed stack's top: nothing there is needed any more. */
+static void leave_overflow(void *argument)
+{
+    struct coroutine *coroutine = argument;
+    leave_begin(coroutine);
+    context_switch(&coroutine->context, &coroutine->caller);
+    UNREACHABLE();
+}
+
+static void unpoison(struct coroutine *coroutine)
+{
+    (void)coroutine;
+#ifdef WITH_ASAN
+    /* A dropped stack keeps the red zones of its frames. */
+    __asan_unpoison_memory_region(coroutine->stack, coroutine->stack_size);
+#endif
+}
+
+bool coroutine_overflow(const void *address, void *signal_context)
+{
+    struct coroutine *coroutine = running;
+    if (coroutine == NULL || (const char *)address >= coroutine->stack ||
+        (const char *)address < coroutine->stack - GUARD_SIZE)
+        return false;
+    unpoison(coroutine);
+    coroutine->has_overflowed = true;
+    context_init(&coroutine->context, coroutine->stack, coroutine->stack_size, leave_overflow,
+                 coroutine);
+    return context_enter(&coroutine->context, signal_context);
+}
+
 /* ---- stacks ---- */
 
 struct coroutine_pool *coroutine_pool_create(size_t stack_size, size_t kept_max)
@@ -155,16 +211,14 @@ struct coroutine_pool *coroutine_pool_create(size_t stack_size, size_t kept_max)
     struct coroutine_pool *pool = calloc(1, sizeof *pool);
     if (pool == NULL)
         return NULL;
-    pool->page_size = page_size;
-    pool->mapping_size = (stack_size + page_size - 1) / page_size * page_size + page_size;
+    pool->mapping_size = GUARD_SIZE + (stack_size + page_size - 1) / page_size * page_size;
     pool->kept_max = kept_max;
     return pool;
 }
 
 static void coroutine_unmap(struct coroutine *coroutine)
 {
-    const struct coroutine_pool *pool = coroutine->pool;
-    munmap(coroutine->stack - pool->page_size, pool->mapping_size);
+    munmap(coroutine->stack - GUARD_SIZE, coroutine->pool->mapping_size);
 }
 
 void coroutine_pool_destroy(struct coroutine_pool *pool)
@@ -186,15 +240,15 @@ static struct coroutine *coroutine_map(struct coroutine_pool *pool)
                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
     if (mapping == MAP_FAILED)
         return NULL;
-    if (mprotect(mapping, pool->page_size, PROT_NONE) < 0) {
+    if (mprotect(mapping, GUARD_SIZE, PROT_NONE) < 0) {
         munmap(mapping, pool->mapping_size);
         return NULL;
     }
     size_t top = (pool->mapping_size - sizeof(struct coroutine)) / 64 * 64;
     struct coroutine *coroutine = (struct coroutine *)(void *)(mapping + top);
     coroutine->pool = pool;
-    coroutine->stack = mapping + pool->page_size;
-    coroutine->stack_size = top - pool->page_size;
+    coroutine->stack = mapping + GUARD_SIZE;
+    coroutine->stack_size = top - GUARD_SIZE;
     return coroutine;
 }
 
@@ -214,6 +268,7 @@ int coroutine_create(struct coroutine_pool *pool, coroutine_fn *function, void *
     coroutine->argument = argument;
     coroutine->is_running = false;
     coroutine->is_done = false;
+    coroutine->has_overflowed = false;
     context_init(&coroutine->context, coroutine->stack, coroutine->stack_size, run, coroutine);
 #ifdef WITH_ASAN
     coroutine->fake_stack = NULL;
@@ -232,10 +287,7 @@ void coroutine_destroy(struct coroutine *coroutine)
         return;
     ASSERT(!coroutine->is_running);
     struct coroutine_pool *pool = coroutine->pool;
-#ifdef WITH_ASAN
-    /* A dropped stack keeps the red zones of its frames. */
-    __asan_unpoison_memory_region(coroutine->stack, coroutine->stack_size);
-#endif
+    unpoison(coroutine);
 #ifdef WITH_TSAN
     __tsan_destroy_fiber(coroutine->fiber);
 #endif

@@ -5,7 +5,12 @@
  * coroutine_resume runs it until it yields or returns; coroutine_yield goes back to whoever resumed
  * it. Destroying a coroutine that has not returned drops it: its stack is not unwound. Stacks come
  * from a pool that keeps used ones, so that beginning a run costs no system call; each has a guard
- * page below it, so that an overflow ends the process instead of corrupting another run.
+ * below it, so that an overflow stops the coroutine instead of corrupting another one. Frames that
+ * are larger than the guard (64 KiB) and touch nothing on their way may jump over it.
+ *
+ * An overflow is left where it happened: what the code had locked stays locked. Workflow code locks
+ * nothing; if it was the C library's allocator, the thread hangs at its next allocation, and
+ * whoever watches the process (the supervisor) replaces it.
  *
  * The switch saves what the ABI says a callee must save and nothing else (x86-64, aarch64; ucontext
  * elsewhere, whose signal mask calls cost two system calls per switch). Address and thread
@@ -37,13 +42,24 @@ void coroutine_pool_destroy(struct coroutine_pool *pool);
 int coroutine_create(struct coroutine_pool *pool, coroutine_fn *function, void *argument,
                      struct coroutine **ret_coroutine, struct error *err);
 
-/* Runs it until it yields or returns. It must not have returned, nor be running. */
+/* Runs it until it yields, returns or overflows its stack. It must have done neither of the last
+ * two, nor be running. */
 void coroutine_resume(struct coroutine *coroutine);
 
 /* From inside the running coroutine: back to coroutine_resume. */
 void coroutine_yield(struct coroutine *coroutine);
 
 bool coroutine_is_done(const struct coroutine *coroutine);
+
+/* Whether it has overflowed its stack; it is then good for coroutine_destroy only. */
+bool coroutine_has_overflowed(const struct coroutine *coroutine);
+
+/* What its code can use, in bytes. */
+size_t coroutine_stack_size(const struct coroutine *coroutine);
+
+/* For coroutine_guard.h, in a signal handler: when address is in the guard of the coroutine that
+ * runs on this thread, makes the handler's return go back to its coroutine_resume. */
+bool coroutine_overflow(const void *address, void *signal_context);
 
 /* Not while it runs. NULL is fine. */
 void coroutine_destroy(struct coroutine *coroutine);

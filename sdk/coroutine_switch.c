@@ -7,6 +7,7 @@
 
 #include <stdint.h>
 #include <string.h>
+#include <ucontext.h>
 
 #if defined(__x86_64__)
 
@@ -71,6 +72,18 @@ void context_init(struct context *context, void *stack, size_t size, void (*entr
 void context_switch(struct context *from, struct context *to)
 {
     stack_switch(&from->stack_pointer, to->stack_pointer);
+}
+
+bool context_enter(const struct context *to, void *signal_context)
+{
+    greg_t *registers = ((ucontext_t *)signal_context)->uc_mcontext.gregs;
+    const uint64_t *frame = to->stack_pointer;
+    registers[REG_R13] = (greg_t)frame[3];
+    registers[REG_R12] = (greg_t)frame[4];
+    registers[REG_RIP] = (greg_t)frame[7];
+    registers[REG_RSP] = (greg_t)(uintptr_t)(frame + 8);
+    registers[REG_EFL] &= ~INT64_C(0x400); /* the direction flag: up, as functions expect it */
+    return true;
 }
 
 #elif defined(__aarch64__)
@@ -138,6 +151,17 @@ void context_switch(struct context *from, struct context *to)
     stack_switch(&from->stack_pointer, to->stack_pointer);
 }
 
+bool context_enter(const struct context *to, void *signal_context)
+{
+    mcontext_t *registers = &((ucontext_t *)signal_context)->uc_mcontext;
+    const uint64_t *frame = to->stack_pointer;
+    registers->regs[19] = frame[0];
+    registers->regs[20] = frame[1];
+    registers->pc = frame[11];
+    registers->sp = (uintptr_t)frame + 160;
+    return true;
+}
+
 #else
 
 /* makecontext passes ints only: two halves of a pointer each. */
@@ -163,6 +187,12 @@ void context_init(struct context *context, void *stack, size_t size, void (*entr
 void context_switch(struct context *from, struct context *to)
 {
     swapcontext(&from->ucontext, &to->ucontext);
+}
+
+bool context_enter(const struct context *to, void *signal_context)
+{
+    (void)to, (void)signal_context;
+    return false;
 }
 
 #endif

@@ -8,6 +8,7 @@
 #ifndef ARGOSY_SDK_COROUTINE_SWITCH_H
 #define ARGOSY_SDK_COROUTINE_SWITCH_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #if defined(__x86_64__) || defined(__aarch64__)
@@ -24,5 +25,9 @@ struct context {
 void context_init(struct context *context, void *stack, size_t size, void (*entry)(void *argument),
                   void *argument);
 void context_switch(struct context *from, struct context *to);
+
+/* In a signal handler with its third argument: lets the handler's return go on at the beginning of
+ * *to, which is new from context_init. False: not on this machine. */
+bool context_enter(const struct context *to, void *signal_context);
 
 #endif

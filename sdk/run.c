@@ -100,6 +100,12 @@ static void switch_to(struct argosy_workflow *run, struct coroutine *coroutine, 
     coroutine_resume(coroutine);
     run->mode = outer_mode;
     run->current = outer;
+    if (coroutine_has_overflowed(coroutine))
+        error_set(&run->fatal, ERR_LIMIT,
+                  "workflow type \"%s\", id \"%s\": the code ran over its stack of %zu KiB (large "
+                  "local arrays and deep recursion; argosy_workflow_alloc has memory)",
+                  run->info.workflow_type, run->info.workflow_id,
+                  coroutine_stack_size(coroutine) / 1024);
 }
 
 int run_call(struct argosy_workflow *run, enum run_mode mode, coroutine_fn *function,

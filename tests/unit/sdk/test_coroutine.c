@@ -1,14 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Coroutines: switching, dropping, floating-point state, the guard page. */
+/* Coroutines: switching, dropping, floating-point state. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -102,48 +98,12 @@ static void test_one_inside_another(void **state)
     coroutine_pool_destroy(outer.pool);
 }
 
-static int descend(int depth)
-{
-    volatile char frame[512];
-    memset((char *)frame, depth & 0x7f, sizeof frame);
-    return depth == 0 ? frame[0] : descend(depth - 1) + frame[1];
-}
-
-static void overflow(void *argument)
-{
-    *(int *)argument = descend(1000000);
-}
-
-static void test_overflow_ends_the_process(void **state)
-{
-    (void)state;
-    pid_t child = fork();
-    assert_true(child >= 0);
-    if (child == 0) {
-        setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
-        signal(SIGSEGV, SIG_DFL);
-        signal(SIGBUS, SIG_DFL);
-        close(STDERR_FILENO);
-        struct coroutine_pool *pool = coroutine_pool_create(STACK_SIZE, 1);
-        struct coroutine *coroutine;
-        int result = 0;
-        if (coroutine_create(pool, overflow, &result, &coroutine, NULL) == 0)
-            coroutine_resume(coroutine);
-        _exit(0);
-    }
-    int status = 0;
-    assert_int_equal(waitpid(child, &status, 0), child);
-    /* A signal, or the exit with which a sanitizer reports it. */
-    assert_true(WIFSIGNALED(status) || WEXITSTATUS(status) != 0);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_two_take_turns),
         cmocka_unit_test(test_dropped_stacks_are_used_again),
         cmocka_unit_test(test_one_inside_another),
-        cmocka_unit_test(test_overflow_ends_the_process),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
