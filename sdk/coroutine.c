@@ -165,6 +165,12 @@ bool coroutine_has_overflowed(const struct coroutine *coroutine)
     return coroutine->has_overflowed;
 }
 
+bool coroutine_holds(const struct coroutine *coroutine, const void *address)
+{
+    const char *at = address;
+    return at >= coroutine->stack && at < coroutine->stack + coroutine->stack_size;
+}
+
 size_t coroutine_stack_size(const struct coroutine *coroutine)
 {
     return coroutine->stack_size;

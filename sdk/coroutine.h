@@ -54,6 +54,9 @@ bool coroutine_is_done(const struct coroutine *coroutine);
 /* Whether it has overflowed its stack; it is then good for coroutine_destroy only. */
 bool coroutine_has_overflowed(const struct coroutine *coroutine);
 
+/* Whether address is on its stack. */
+bool coroutine_holds(const struct coroutine *coroutine, const void *address);
+
 /* What its code can use, in bytes. */
 size_t coroutine_stack_size(const struct coroutine *coroutine);
 

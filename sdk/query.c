@@ -105,6 +105,14 @@ Api__WorkflowQueryResult *run_query(struct argosy_workflow *run, const Api__Work
         result->error_message = arena_printf(arena, "the workflow has no query \"%s\"", type);
         return result->error_message == NULL ? NULL : result;
     }
+    if (run->is_done && coroutine_holds(run->coroutine, call.handler->user_data)) {
+        result->error_message = arena_printf(arena,
+                                             "the run is over, and the query \"%s\" reads a local "
+                                             "variable of its function, which has "
+                                             "returned (what argosy_workflow_alloc gives stays)",
+                                             type);
+        return result->error_message == NULL ? NULL : result;
+    }
     if (!payloads_view(query->query_args, arena, &call.input))
         return NULL;
     return run_handler(&call, arena, result) ? result : NULL;

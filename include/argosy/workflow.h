@@ -211,7 +211,8 @@ typedef int argosy_query_function(struct argosy_workflow *workflow,
                                   struct argosy_payload *ret_answer, struct argosy_error *err);
 
 /* Sets the handler of the queries called type (NULL removes it). Set handlers before the first
- * wait: a query without one fails. */
+ * wait: a query without one fails. Runs that are over are asked too: what user_data points to
+ * should come from argosy_workflow_alloc; when it is a local variable, such a query fails. */
 ARGOSY_API void argosy_query_handle(struct argosy_workflow *workflow, const char *type,
                                     argosy_query_function *handler, void *user_data);
 

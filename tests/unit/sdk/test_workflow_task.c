@@ -550,6 +550,34 @@ static int receiver(struct argosy_workflow *workflow, void *user_data,
     return code < 0 ? code : argosy_signal_receive(workflow, "go", -1, ret_result, err);
 }
 
+static int keeps_a_local(struct argosy_workflow *workflow, void *user_data,
+                         struct argosy_payload *ret_result, struct argosy_error *err)
+{
+    (void)user_data, (void)ret_result, (void)err;
+    struct tally local = {.sum = 7};
+    struct tally *kept = argosy_workflow_alloc(workflow, sizeof *kept);
+    *kept = (struct tally){.sum = 8};
+    argosy_query_handle(workflow, "local", get_sum, &local);
+    argosy_query_handle(workflow, "kept", get_sum, kept);
+    return 0;
+}
+
+/* A run that is over has no local variables; what it allocated is still there. */
+static void test_queries_of_a_closed_run(void **state)
+{
+    (void)state;
+    begin(keeps_a_local, NULL);
+    assert_int_equal(script_commands(&script)->commands[0]->command_type,
+                     COMMAND_TYPE_COMPLETE_WORKFLOW_EXECUTION);
+    script_task_completed(&script);
+    script_completed(&script);
+    assert_string_equal(script_payload_text(&script, query(&script.kept, 0, "kept")->query_result),
+                        "8");
+    const Api__RespondQueryTaskCompletedRequest *local = query(&script.kept, 0, "local");
+    assert_int_equal(local->completed_type, QUERY_RESULT_TYPE_FAILED);
+    assert_non_null(strstr(local->error_message, "the query \"local\" reads a local variable"));
+}
+
 static void test_signal_receive(void **state)
 {
     (void)state;
@@ -839,6 +867,7 @@ int main(void)
         TEST(signal_before_handler),
         TEST(condition_timeout),
         TEST(queries),
+        TEST(queries_of_a_closed_run),
         TEST(signal_receive),
         TEST(cancel),
         TEST(cancel_with_cleanup),
