@@ -22,13 +22,15 @@ page_setup() {
   ARGOSY_MODEL_DIR=$FLEET_DIR/.cache/models argosy model synth all-MiniLM-L6-v2
 }
 
-# page_block HEADING N: prints the N-th sh block under a heading (##) of the page.
+# page_block HEADING N [LANGUAGE]: prints the N-th sh block under a heading (##) of the page; "" is
+# what stands before the first heading.
 page_block() {
-  awk -v heading="## $1" -v wanted="$2" '
+  awk -v heading="## $1" -v wanted="$2" -v fence="\`\`\`${3:-sh}" '
+    BEGIN { under = heading == "## " }
     /^## / { under = $0 == heading }
     /^```$/ { inside = 0 }
     inside && under && blocks == wanted
-    /^```sh$/ { inside = 1; blocks += under }' "$PAGE"
+    $0 == fence { inside = 1; blocks += under }' "$PAGE"
 }
 
 # page_fleet HEADING N: runs a block whose last line is the fleet, and waits until it is ready.
@@ -41,11 +43,17 @@ page_fleet() {
   fleet_wait_log "fleet ready" || { cat "$FLEET_LOG"; return 1; }
 }
 
-# page_lines HEADING N: runs a block line by line; a line that waits for ever fails.
+# page_lines HEADING N: runs a block command by command; one that waits for ever fails.
 page_lines() {
-  local line
+  local line command=
   while read -r line; do
-    echo "\$ $line"
-    timeout 30 bash -c "$line" || return 1
+    command+=$line$'\n'
+    if [[ "$line" == *\\ ]] || ! bash -nc "$command" 2>/dev/null; then
+      continue # the command goes on
+    fi
+    printf '$ %s' "$command"
+    timeout 30 bash -c "$command" || return 1
+    command=
   done < <(page_block "$1" "$2")
+  [ -z "$command" ] || { echo "not a command: $command"; return 1; }
 }

@@ -143,36 +143,38 @@ static int take_order(struct argosy_workflow *workflow, void *user_data,
                       struct argosy_payload *ret_result, struct argosy_error *err)
 {
     (void)user_data;
-    struct order order = {0};
-    argosy_query_handle(workflow, "balance", answer_balance, &order);
+    /* Not a local variable: the balance is answered when the order is over, too. */
+    struct order *order = argosy_workflow_alloc(workflow, sizeof *order);
+    *order = (struct order){0};
+    argosy_query_handle(workflow, "balance", answer_balance, order);
     /* Signals that came before these lines are not lost: they are handled here, in order. */
-    argosy_signal_handle(workflow, "add_item", on_add_item, &order);
-    argosy_signal_handle(workflow, "pay", on_pay, &order);
-    argosy_signal_handle(workflow, "cancel", on_cancel, &order);
+    argosy_signal_handle(workflow, "add_item", on_add_item, order);
+    argosy_signal_handle(workflow, "pay", on_pay, order);
+    argosy_signal_handle(workflow, "cancel", on_cancel, order);
 
     int64_t deadline_ms;
     int code = deadline_get(workflow, &deadline_ms, err);
     if (code != 0)
         return code;
     /* The timeout is a durable timer: it runs on while no process of the fleet does. */
-    code = argosy_condition_wait(workflow, is_settled, &order, deadline_ms, err);
+    code = argosy_condition_wait(workflow, is_settled, order, deadline_ms, err);
     const char *status = NULL; /* while the order does not end well */
     int64_t due = 0;
     if (code == ARGOSY_ERR_TIMEOUT) {
         status = "expired";
-    } else if (code == 0 && order.canceled) {
+    } else if (code == 0 && order->canceled) {
         status = "canceled";
     } else if (code == 0 && (code = order_ship(workflow, err)) == 0) {
         status = "shipped";
-        due = order.price;
+        due = order->price;
     }
-    int refunded = order_pay_back(workflow, &order, due, err);
+    int refunded = order_pay_back(workflow, order, due, err);
     if (refunded != 0)
         return refunded;
     if (status == NULL)
         return code; /* the run was cancelled, or shipping failed */
     return argosy_payload_pack(argosy_workflow_arena(workflow), ret_result, err, "{s:s, s:I}",
-                               "status", status, "paid_back", order.paid_back);
+                               "status", status, "paid_back", order->paid_back);
 }
 
 ARGOSY_PLUGIN(registry, err)

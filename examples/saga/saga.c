@@ -7,12 +7,20 @@
  *
  * Flight and hotel are booked, the signal "confirm" is awaited for a day, then the car is booked. A
  * booking of "none left" fails. The result is "booked".
+ *
+ * A booking is a file bookings/RUN.KIND. Activities run at least once, so both of them leave the
+ * same behind however often they run. While there is a file bookings/closed.KIND, the desk that
+ * cancels such bookings is closed and is asked again every second.
  */
+#include <errno.h>
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <argosy/plugin.h>
 
 #define CONFIRM_TIMEOUT_MS (24 * 60 * 60 * 1000)
+#define PATH_SIZE          256
 
 /* ---- activities: (kind, what) ---- */
 
@@ -25,6 +33,12 @@ static int booking_get(struct argosy_activity *activity, const char **ret_kind,
     struct argosy_arena *arena = argosy_activity_arena(activity);
     int code = argosy_payload_get_string(&inputs.items[0], arena, ret_kind, err);
     return code != 0 ? code : argosy_payload_get_string(&inputs.items[1], arena, ret_what, err);
+}
+
+/* Where the run keeps its booking of a kind. A run id is made by the engine: it holds no slash. */
+static void booking_path(struct argosy_activity *activity, const char *kind, char path[PATH_SIZE])
+{
+    snprintf(path, PATH_SIZE, "bookings/%s.%s", argosy_activity_info(activity)->run_id, kind);
 }
 
 static int book(struct argosy_activity *activity, void *user_data,
@@ -44,11 +58,18 @@ static int book(struct argosy_activity *activity, void *user_data,
                                                  argosy_arena_printf(arena, "no %s is left", kind),
                                              .non_retryable = true},
             err);
+    char path[PATH_SIZE];
+    booking_path(activity, kind, path);
+    FILE *file = fopen(path, "we");
+    bool is_written = file != NULL && fprintf(file, "%s\n", what) > 0;
+    if ((file != NULL && fclose(file) != 0) || !is_written)
+        return argosy_error_set(err, ARGOSY_ERR_IO, "could not write %s: %s", path,
+                                strerror(errno));
     *ret_result = argosy_payload_string(arena, argosy_arena_printf(arena, "%s: %s", kind, what));
     return 0;
 }
 
-/* May run more than once, and for a booking that was never made: both are fine. */
+/* Also of a booking that was never made, or is cancelled already. */
 static int cancel_booking(struct argosy_activity *activity, void *user_data,
                           struct argosy_payload *ret_result, struct argosy_error *err)
 {
@@ -57,6 +78,14 @@ static int cancel_booking(struct argosy_activity *activity, void *user_data,
     int code = booking_get(activity, &kind, &what, err);
     if (code != 0)
         return code;
+    char path[PATH_SIZE];
+    snprintf(path, sizeof path, "bookings/closed.%s", kind);
+    if (access(path, F_OK) == 0)
+        return argosy_error_set(err, ARGOSY_ERR_UNAVAILABLE, "the %s desk is closed", kind);
+    booking_path(activity, kind, path);
+    if (unlink(path) != 0 && errno != ENOENT)
+        return argosy_error_set(err, ARGOSY_ERR_IO, "could not remove %s: %s", path,
+                                strerror(errno));
     struct argosy_arena *arena = argosy_activity_arena(activity);
     *ret_result =
         argosy_payload_string(arena, argosy_arena_printf(arena, "%s cancelled: %s", kind, what));
@@ -80,10 +109,12 @@ static int trip_call(struct trip *trip, const char *activity, size_t step,
 {
     return argosy_activity_execute(
         trip->workflow,
-        &(struct argosy_activity_options){.type = activity,
-                                          .input = {trip->booked[step], 2},
-                                          .start_to_close_timeout_ms = 10000,
-                                          .cancellation_type = ARGOSY_CANCEL_WAIT},
+        &(struct argosy_activity_options){
+            .type = activity,
+            .input = {trip->booked[step], 2},
+            .start_to_close_timeout_ms = 10000,
+            .retry_policy = {.initial_interval_ms = 1000, .backoff_coefficient = 1},
+            .cancellation_type = ARGOSY_CANCEL_WAIT},
         ret_result, err);
 }
 

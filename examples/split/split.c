@@ -56,8 +56,9 @@ static int sum(struct argosy_workflow *workflow, void *user_data, struct argosy_
                struct argosy_error *err)
 {
     (void)user_data;
-    int64_t reminders = 0;
-    argosy_query_handle(workflow, "reminders", answer_reminders, &reminders);
+    int64_t *reminders = argosy_workflow_alloc(workflow, sizeof *reminders);
+    *reminders = 0;
+    argosy_query_handle(workflow, "reminders", answer_reminders, reminders);
 
     struct argosy_future *work = argosy_activity_start(
         workflow, &(struct argosy_activity_options){.type = "sum_numbers",
@@ -73,8 +74,8 @@ static int sum(struct argosy_workflow *workflow, void *user_data, struct argosy_
             argosy_future_cancel(timer);
             return argosy_await(work, ret_result, err);
         }
-        reminders++;
-        argosy_workflow_log(workflow, "still summing after %" PRId64 " s", reminders);
+        (*reminders)++;
+        argosy_workflow_log(workflow, "still summing after %" PRId64 " s", *reminders);
     }
 }
 

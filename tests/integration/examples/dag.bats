@@ -7,7 +7,7 @@ load example.bash
 
 setup() {
   example_setup dag
-  example_up fleet.yaml
+  page_fleet "" 1
 }
 
 teardown() {
@@ -15,7 +15,8 @@ teardown() {
 }
 
 @test "A, B and C at once, then D: four processes, by result and by history" {
-  run -0 --separate-stderr argosy workflow execute --type DagWorkflow --id dag-1
+  page_lines "" 2 # as the README says
+  run -0 --separate-stderr argosy workflow result --id dag-1
   jq -e '[.a, .b, .c, .d] | unique | length == 4' <<<"$output"
   local step
   for step in a b c d; do

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-# example.bash: runs an example as its README says, in a copy of its folder.
+# example.bash: runs an example as its README says, in a copy of its folder. The README is a page:
+# page_fleet and page_lines run its commands word for word.
 
-load "$ARGOSY_SOURCE_DIR/tests/fleet.bash"
+load "$ARGOSY_SOURCE_DIR/tests/page.bash"
 
 # example_setup NAME: copies the example, goes there, and builds it with the command of its README.
 # The fleet's data is in .argosy there, where the command line tool finds it unasked.
@@ -11,6 +12,7 @@ example_setup() {
   ln -s "$ARGOSY_SOURCE_DIR/include" "$FLEET_DIR/include"
   cp -r "$ARGOSY_SOURCE_DIR/examples/$1" "$FLEET_DIR/examples/"
   cd "$FLEET_DIR/examples/$1"
+  PAGE=$PWD/README.md
   eval "$(grep '^cc -shared' README.md) -Wall -Wextra -Werror"
   unset ARGOSY_DATA_DIR ARGOSY_ENDPOINT
 }
@@ -20,17 +22,18 @@ client() {
   argosy "$@"
 }
 
-# example_up CONFIG: runs the fleet of the example's config and waits until it is ready.
-example_up() {
-  argosy up -c "$1" >>"$FLEET_LOG" 2>&1 3>&- &
-  FLEET_PID=$!
-  fleet_wait_log "fleet ready" || { cat "$FLEET_LOG"; return 1; }
-}
-
 # event_wait ID TYPE [COUNT]: returns when the run has COUNT events (1) of the type; fails after 30 s.
 event_wait() {
   local lines
   lines=$(grep -m "${3:-1}" -- "EVENT_TYPE_$2\"" \
     < <(timeout 30 argosy workflow show --id "$1" --follow --output json 2>/dev/null 3>&-)) || true
   [ "$(grep -c . <<<"$lines")" = "${3:-1}" ]
+}
+
+# attempt_wait ID N: returns when the run's pending activity has begun its N-th attempt; fails after
+# 30 s.
+attempt_wait() {
+  timeout 30 bash -c 'until argosy workflow describe --id "$0" --output json |
+    jq -e --argjson n "$1" ".pendingActivities[0] | .attempt >= \$n and .lastWorkerIdentity != null" \
+      >/dev/null; do :; done' "$1" "$2"
 }

@@ -7,7 +7,7 @@ load example.bash
 
 setup() {
   example_setup order
-  example_up fleet.yaml
+  page_fleet "" 1
 }
 
 teardown() {
@@ -38,14 +38,12 @@ activities() {
     | select(. != null)] | join(" ")'
 }
 
-@test "cancelled by a signal: the balance is answered, and what was paid is paid back" {
-  start order-1 86400000
-  signal order-1 add_item 1200
-  signal order-1 pay 500
-  [ "$(balance order-1)" = 700 ]
-  signal order-1 cancel
+@test "the README's commands: the balance is answered, cancelled by a signal, what was paid is paid back" {
+  run -0 page_lines "" 2
+  grep -qx 700 <<<"$output"
   result order-1 canceled 500
   [ "$(activities order-1)" = refund ]
+  [ "$(balance order-1)" = 1200 ] # also of a run that is over
 }
 
 @test "paid in time: shipped, the deadline's timer canceled, the surplus paid back" {

@@ -8,9 +8,9 @@ load example.bash
 
 setup() {
   example_setup split
-  example_up workflows.yaml
+  page_fleet "" 1
   FIRST_PID=$FLEET_PID
-  FLEET_LOG=$FLEET_DIR/second.log example_up activities.yaml
+  FLEET_LOG=$FLEET_DIR/second.log page_fleet "" 2
 }
 
 teardown() {
@@ -51,4 +51,11 @@ teardown() {
     [.events[].workflowTaskStartedEventAttributes.identity | select(. != null) | split("@")[0]]
     | unique == [$flows]'
   [ "$(identities sum-1 sum_numbers | cut -d@ -f1)" = "$pid" ]
+}
+
+@test "the README's commands" {
+  page_lines "" 3
+  attempt_wait sum-1 1
+  run -0 page_lines "" 4
+  [[ "$output" == *'"sum": 55'* || "$output" == *'"sum":55'* ]]
 }
