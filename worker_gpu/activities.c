@@ -69,7 +69,8 @@ static void answer_result(struct gpu_task *task)
     struct buffer out = {0};
     int code = task->kind == TASK_EMBED
                    ? embed_task_result(&task->embed, &out, &task->err)
-                   : infer_task_result(&task->infer, task->label, task->score, &out, &task->err);
+                   : infer_task_result(&task->infer, served_model_name(&task->served), task->label,
+                                       task->score, &out, &task->err);
     if (code == 0) {
         bool is_binary = task->kind == TASK_EMBED && task->embed.is_binary;
         struct argosy_payload payload = {
@@ -144,7 +145,7 @@ static void on_results(struct batch_job *job, uint32_t first_text, uint32_t coun
 {
     struct gpu_task *task = TASK_OF(job, batch_job);
     if (task->kind == TASK_INFER) {
-        base_model_classify(task->served.base, vectors, probabilities, &task->label, &task->score);
+        served_model_classify(&task->served, vectors, probabilities, &task->label, &task->score);
         return;
     }
     ASSERT(first_text == task->embed.done);

@@ -73,7 +73,7 @@ static uint32_t pool_threads(void)
 }
 
 static int open_models(const struct fleet_config *config, const struct fleet_group *group,
-                       struct gpu_worker *worker, struct error *err)
+                       struct storage_client *storage, struct gpu_worker *worker, struct error *err)
 {
     struct base_model_options options = {
         .models_dir = config->models_dir,
@@ -83,7 +83,7 @@ static int open_models(const struct fleet_config *config, const struct fleet_gro
         .label_count = group->label_count,
         .temperature = group->temperature,
     };
-    return served_models_create(&options, group->model, &worker->models, err);
+    return served_models_create(&options, group->model, storage, &worker->models, err);
 }
 
 static int open_activities(const struct fleet_config *config, const struct fleet_group *group,
@@ -119,7 +119,7 @@ int gpu_worker_open(const struct fleet_config *config, const struct fleet_group 
     if (code == 0)
         code = decide_batch(config, group, worker, err);
     if (code == 0)
-        code = open_models(config, group, worker, err);
+        code = open_models(config, group, storage, worker, err);
     if (code == 0)
         code = open_activities(config, group, storage, hooks, worker, err);
     if (code != 0) {

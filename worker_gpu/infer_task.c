@@ -63,13 +63,14 @@ void infer_task_fini(struct infer_task *task)
     *task = (struct infer_task){0};
 }
 
-int infer_task_result(const struct infer_task *task, const char *label, float score,
-                      struct buffer *out, struct error *err)
+int infer_task_result(const struct infer_task *task, const char *model, const char *label,
+                      float score, struct buffer *out, struct error *err)
 {
     if (!isfinite(score))
         return error_set(err, ERR_INTERNAL, "the score is not finite");
-    json_t *result = json_pack("{s:s%, s:s, s:f}", "input", task->text, task->text_size, "label",
-                               label, "score", (double)score);
+    json_t *result =
+        json_pack("{s:s%, s:s, s:f, s:s*}", "input", task->text, task->text_size, "label", label,
+                  "score", (double)score, "model", task->model != NULL ? model : NULL);
     char *text = json_dumps(result, JSON_COMPACT | JSON_REAL_PRECISION(SCORE_DIGITS));
     json_decref(result);
     if (text == NULL)

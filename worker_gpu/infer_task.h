@@ -2,8 +2,9 @@
 /*
  * infer_task: what the activity run_inference reads and writes.
  *
- *   input    "text"  or  {"text": "text", "model": "NAME"}
- *   result   {"input": "text", "label": "positive", "score": 0.9731}
+ *   input    "text"  or  {"text": "text", "model": "NAME" or "NAME@VERSION"}
+ *   result   {"input": "text", "label": "positive", "score": 0.9731}, and where the input names a
+ *            model "model": which one it was, with the version of a registered one
  *
  * Threading: one thread at a time per task.
  */
@@ -35,9 +36,9 @@ int infer_task_tokenise(struct infer_task *task, const struct model *model, stru
 /* Accepts a zeroed struct. */
 void infer_task_fini(struct infer_task *task);
 
-/* Appends the result. ERR_INTERNAL for a score that is not finite, ERR_LIMIT when the text makes
- * the result larger than a payload may be, ERR_MEMORY. */
-int infer_task_result(const struct infer_task *task, const char *label, float score,
-                      struct buffer *out, struct error *err);
+/* Appends the result; model is what labelled it. ERR_INTERNAL for a score that is not finite,
+ * ERR_LIMIT when the text makes the result larger than a payload may be, ERR_MEMORY. */
+int infer_task_result(const struct infer_task *task, const char *model, const char *label,
+                      float score, struct buffer *out, struct error *err);
 
 #endif

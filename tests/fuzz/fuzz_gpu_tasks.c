@@ -73,7 +73,7 @@ static void try_infer(const char *input, size_t size)
     ASSERT(infer_task_tokenise(&task, get_model(), &err) == 0);
     check_lengths(task.cu_seqlens, 1);
     struct buffer out = {0};
-    ASSERT(infer_task_result(&task, "label", 0.5f, &out, &err) == 0 || err.text[0] != '\0');
+    ASSERT(infer_task_result(&task, "tiny", "label", 0.5f, &out, &err) == 0 || err.text[0] != '\0');
     buffer_fini(&out);
     infer_task_fini(&task);
 }

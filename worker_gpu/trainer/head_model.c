@@ -2,10 +2,12 @@
 /* head_model: see head_model.h. */
 #include "worker_gpu/trainer/head_model.h"
 
+#include <math.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "models/model_config.h"
 #include "models/safetensors.h"
 
 static bool has_shape(const struct tensor *tensor, uint32_t rank, uint64_t first, uint64_t second)
@@ -18,7 +20,10 @@ static int head_take(const struct safetensors *file, struct head_model *head, st
 {
     const struct tensor *weight = safetensors_find(file, "classifier.weight");
     const struct tensor *bias = safetensors_find(file, "classifier.bias");
-    if (!has_shape(weight, 2, head->label_count, head->width) ||
+    if (head->width == 0 && weight != NULL && weight->rank == 2 &&
+        weight->shape[1] <= MODEL_WIDTH_MAX)
+        head->width = (uint32_t)weight->shape[1];
+    if (head->width == 0 || !has_shape(weight, 2, head->label_count, head->width) ||
         !has_shape(bias, 1, head->label_count, 0))
         return error_set(err, ERR_CORRUPT, "the head is not one of %u labels and width %u",
                          head->label_count, head->width);
@@ -56,19 +61,32 @@ void head_model_fini(struct head_model *head)
     *head = (struct head_model){0};
 }
 
-uint32_t head_model_answer(const struct head_model *head, const float *vector)
+static double label_score(const struct head_model *head, uint32_t label, const float *vector)
+{
+    const float *weights = head->weights + (size_t)label * head->width;
+    double score = (double)head->biases[label];
+    for (uint32_t i = 0; i < head->width; i++)
+        score += (double)weights[i] * (double)vector[i];
+    return score;
+}
+
+uint32_t head_model_classify(const struct head_model *head, const float *vector,
+                             float *ret_probability)
 {
     uint32_t best = 0;
-    double best_score = 0;
-    for (uint32_t label = 0; label < head->label_count; label++) {
-        const float *weights = head->weights + (size_t)label * head->width;
-        double score = (double)head->biases[label];
-        for (uint32_t i = 0; i < head->width; i++)
-            score += (double)weights[i] * (double)vector[i];
-        if (label == 0 || score > best_score) {
+    double best_score = label_score(head, 0, vector);
+    double sum = 1; /* of exp(score - best score) */
+    for (uint32_t label = 1; label < head->label_count; label++) {
+        double score = label_score(head, label, vector);
+        if (score > best_score) {
+            sum = sum * exp(best_score - score) + 1;
             best = label;
             best_score = score;
+        } else {
+            sum += exp(score - best_score);
         }
     }
+    if (ret_probability != NULL)
+        *ret_probability = (float)(1 / sum);
     return best;
 }

@@ -17,7 +17,7 @@ struct head_model {
     float *biases;  /* owns; [label_count] */
 };
 
-/* ERR_CORRUPT for a file that is no head of that many labels and that width; ERR_MEMORY.
+/* ERR_CORRUPT for a file that is no head of that many labels and that width (0: any); ERR_MEMORY.
  * head_model_fini frees. */
 int head_model_read(const void *data, size_t size, uint32_t label_count, uint32_t width,
                     struct head_model *ret_head, struct error *err);
@@ -25,7 +25,9 @@ int head_model_read(const void *data, size_t size, uint32_t label_count, uint32_
 /* Accepts a zeroed struct. */
 void head_model_fini(struct head_model *head);
 
-/* The likeliest label; of several, the first. */
-uint32_t head_model_answer(const struct head_model *head, const float *vector);
+/* The likeliest label of a text with that vector [width]; of several, the first. ret_probability,
+ * which may be NULL: the softmax of its score. */
+uint32_t head_model_classify(const struct head_model *head, const float *vector,
+                             float *ret_probability);
 
 #endif

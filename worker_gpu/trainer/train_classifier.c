@@ -10,6 +10,7 @@
 #include "models/file.h"
 #include "models/model_config.h"
 #include "models/model_store.h"
+#include "worker_gpu/artifact_bytes.h"
 #include "worker_gpu/trainer/head_trainer.h"
 #include "worker_gpu/trainer/training_activity.h"
 #include "worker_gpu/trainer/training_inputs.h"
@@ -104,7 +105,8 @@ static int checkpoint_load(struct training *training, const struct artifact *che
                            struct error *err)
 {
     struct buffer state = {0};
-    int code = artifact_read(training->context->storage, checkpoint, &state, err);
+    int code = artifact_bytes_read(training->context->storage, checkpoint, TRAINING_ARTIFACT_MAX,
+                                   &state, err);
     if (code == 0)
         code = trainer_load(training->trainer, state.data, state.size, err);
     buffer_fini(&state);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* training_activities: see training_activities.h. */
+#include "worker_gpu/artifact_bytes.h"
 #include "worker_gpu/trainer/training_activities.h"
 
 #include <errno.h>
@@ -16,41 +17,6 @@
 
 /* Examples between two heartbeats of an evaluation. */
 #define EVALUATE_STRIDE 1024u
-
-static int descriptor_read(int fd, size_t size, struct buffer *out, struct error *err)
-{
-    uint8_t *room = buffer_reserve(out, size);
-    if (room == NULL)
-        return error_set(err, ERR_MEMORY, "out of memory");
-    for (size_t done = 0; done < size;) {
-        ssize_t count = pread(fd, room + done, size - done, (off_t)done);
-        if (count < 0 && errno == EINTR)
-            continue;
-        if (count <= 0)
-            return error_set_errno(err, ERR_IO, count < 0 ? errno : EIO,
-                                   "could not read an artifact");
-        done += (size_t)count;
-    }
-    out->size += size;
-    return 0;
-}
-
-int artifact_read(struct storage_client *storage, const struct artifact *artifact,
-                  struct buffer *out, struct error *err)
-{
-    int fd;
-    uint64_t size;
-    int code = artifact_open(storage, artifact->id, NULL, NULL, &fd, &size, err);
-    if (code != 0)
-        return code;
-    if (size > TRAINING_ARTIFACT_MAX)
-        code = error_set(err, ERR_CORRUPT, "an artifact of %llu bytes is no state of a training",
-                         (unsigned long long)size);
-    else
-        code = descriptor_read(fd, (size_t)size, out, err);
-    close(fd);
-    return code;
-}
 
 /* ---- evaluate_classifier ---- */
 
@@ -77,7 +43,8 @@ static int head_open(struct evaluation *evaluation, struct error *err)
     int code = artifact_reference_read(json_object_get(evaluation->inputs.trained, "head"),
                                        &artifact, err);
     if (code == 0)
-        code = artifact_read(evaluation->context->storage, &artifact, &data, err);
+        code = artifact_bytes_read(evaluation->context->storage, &artifact, TRAINING_ARTIFACT_MAX,
+                                   &data, err);
     if (code == 0)
         code = head_model_read(data.data, data.size, evaluation->inputs.labels.count,
                                evaluation->held_out.set.width, &evaluation->head, err);
@@ -110,7 +77,7 @@ static int evaluate(struct evaluation *evaluation, struct argosy_activity *activ
         if (argosy_activity_is_canceled(activity))
             return error_set(err, ERR_CANCELED, "the evaluation was canceled");
         classification_add(&evaluation->classification, set->labels[i],
-                           head_model_answer(&evaluation->head, training_set_row(set, i)));
+                           head_model_classify(&evaluation->head, training_set_row(set, i), NULL));
     }
     return 0;
 }

@@ -4,9 +4,8 @@
 #define ARGOSY_WORKER_GPU_TRAINER_TRAINING_ACTIVITY_H
 
 #include <argosy/activity.h>
+#include <stdint.h>
 
-#include "common/buffer.h"
-#include "storage/artifact.h"
 #include "worker_gpu/trainer/training_activities.h"
 
 /* The largest state: 1,024 labels on a width of 4,096, four doubles each. */
@@ -15,10 +14,5 @@
 /* user_data: the process's struct training_context. */
 argosy_activity_function train_classifier;
 argosy_activity_function evaluate_classifier;
-
-/* Appends an artifact's content. ERR_CORRUPT above TRAINING_ARTIFACT_MAX, ERR_MEMORY, errors of
- * artifact_open. */
-int artifact_read(struct storage_client *storage, const struct artifact *artifact,
-                  struct buffer *out, struct error *err);
 
 #endif

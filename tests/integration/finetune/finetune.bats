@@ -51,6 +51,40 @@ finetune() {
   [[ "$output" == *"registered tickets@2"* && "$output" == *"accuracy"* ]]
 }
 
+# infer MODEL: the answer to a text that the model labels.
+infer() {
+  client workflow execute --type PrepareAndInferWorkflow --id "infer-$1-$RANDOM" \
+    --input "$(jq -nc --arg model "$1" '{text: "  The Invoice is wrong ", $model}')"
+}
+
+@test "a registered model is served by its name and by its version" {
+  local model
+  run -0 --separate-stderr finetune --dataset "$TICKETS" --name served --output json
+  infer served | tee "$FLEET_DIR/first" | jq -e '.model == "served@1"
+    and .input == "the invoice is wrong" and (.label | IN("billing", "defect", "delivery"))
+    and .score > 1 / 3 and .score <= 1'
+  infer served@1 | diff - "$FLEET_DIR/first"
+
+  # The next version is the name's from then on, within a second; the first stays what it is.
+  run -0 --separate-stderr finetune --dataset "$TICKETS" --name served --seed 9 --output json
+  jq -e '.result.model == "served@2"' <<<"$output"
+  until [ "$(infer served | jq -r .model)" = served@2 ]; do :; done
+  infer served@1 | diff - "$FLEET_DIR/first"
+  run -0 --separate-stderr infer served@2
+  jq -e '.model == "served@2"' <<<"$output"
+
+  # Other workers have it too, and after a restart.
+  workers gpu | xargs kill -KILL
+  infer served@1 | diff - "$FLEET_DIR/first"
+
+  for model in servd served@3; do
+    run -1 --separate-stderr client workflow execute --type PrepareAndInferWorkflow --output json \
+      --input "$(jq -nc --arg model "$model" '{text: "x", $model}')"
+    jq -e --arg model "$model" '.failure.type == "ModelNotFound"
+      and (.failure.message | contains($model) and contains("the nearest is \"served\""))' <<<"$output"
+  done
+}
+
 @test "a held-out file is what the model is evaluated on" {
   grep -n . "$TICKETS" | sed 's/^[0-9]*://' | head -n 75 >"$FLEET_DIR/train.jsonl"
   tail -n 15 "$TICKETS" >"$FLEET_DIR/test.jsonl"

@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
-# The quality of what comes of it on the real MiniLM, from the example's tickets. Skipped visibly where the model is not there.
+# The whole way on the real MiniLM: train on the example's tickets, then label texts that were not
+# among them, by name and by name and version. Skipped visibly where the model is not there.
 
 bats_require_minimum_version 1.5.0
 load ../../fleet.bash
@@ -22,8 +23,17 @@ teardown() {
   [ -z "${FLEET_DIR:-}" ] || fleet_stop
 }
 
-@test "a training on the real model tells held-out tickets apart" {
+# answer TEXT MODEL: what a served model says of a text.
+answer() {
+  client workflow execute --type PrepareAndInferWorkflow \
+    --input "$(jq -nc --arg text "$1" --arg model "$2" '{$text, $model}')"
+}
+
+@test "tickets are told apart by the model that was trained on them" {
   run -0 --separate-stderr client finetune --name tickets --output json \
     --dataset "$ARGOSY_SOURCE_DIR/examples/finetune/tickets.jsonl"
   jq -e '.result.metrics.accuracy >= 0.8 and .result.metrics.macro_f1 >= 0.8' <<<"$output"
+  answer "You charged my card two times" tickets | jq -e '.label == "billing" and .model == "tickets@1"'
+  answer "The package is three days late" tickets@1 | jq -e '.label == "delivery" and .score > 0.5'
+  answer "It broke when I switched it on" tickets@1 | jq -e '.label == "defect"'
 }

@@ -11,6 +11,7 @@
 #include "common/assert.h"
 #include "models/file.h"
 #include "models/sha256.h"
+#include "storage/model_reference.h"
 
 #define ARTIFACTS_MAX 256
 #define SIZE_MAX_READ ((size_t)64 << 20)
@@ -22,7 +23,9 @@ struct kept {
 };
 
 atomic_int fake_storage_code;
-atomic_uint fake_storage_puts, fake_storage_opens;
+atomic_uint fake_storage_puts, fake_storage_opens, fake_storage_model_gets;
+const struct registered_model *fake_storage_models;
+size_t fake_storage_model_count;
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct kept kept[ARTIFACTS_MAX];
@@ -120,5 +123,42 @@ int artifact_open(struct storage_client *client, const char *id, artifact_progre
     ASSERT(fd >= 0 && lseek(fd, 0, SEEK_SET) == 0);
     *ret_fd = fd;
     *ret_size = size;
+    return 0;
+}
+
+int model_get(struct storage_client *client, const char *name, struct arena *arena,
+              const struct registered_model **ret_model, struct error *err)
+{
+    (void)client;
+    (void)arena;
+    const struct registered_model *newest = NULL;
+    struct model_reference reference;
+    atomic_fetch_add(&fake_storage_model_gets, 1);
+    int code = atomic_load(&fake_storage_code);
+    if (code != 0)
+        return error_set(err, code, "made to fail");
+    code = model_reference_parse(name, &reference, err);
+    if (code != 0)
+        return code;
+    for (size_t i = 0; i < fake_storage_model_count; i++) {
+        const struct registered_model *model = &fake_storage_models[i];
+        if (strcmp(model->name, reference.name) == 0 &&
+            (reference.version == 0 || reference.version == model->version))
+            newest = model;
+    }
+    if (newest == NULL)
+        return error_set(err, ERR_NOT_FOUND, "there is no model %s", name);
+    *ret_model = newest;
+    return 0;
+}
+
+int model_list(struct storage_client *client, struct arena *arena,
+               const struct registered_model **ret_models, size_t *ret_count, struct error *err)
+{
+    (void)client;
+    (void)arena;
+    (void)err;
+    *ret_models = fake_storage_models;
+    *ret_count = fake_storage_model_count;
     return 0;
 }

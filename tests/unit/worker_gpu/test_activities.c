@@ -70,7 +70,7 @@ static struct fixture *fixture_create(uint32_t label_count)
                                       .labels = labels,
                                       .label_count = 2,
                                       .temperature = 0.05};
-    assert_int_equal(served_models_create(&base, "tiny", &fixture->models, NULL), 0);
+    assert_int_equal(served_models_create(&base, "tiny", NULL, &fixture->models, NULL), 0);
     struct gpu_activities_options options = {
         .models = fixture->models,
         .batch = {.tokens_max = 64, .jobs_max = 100, .delay_ns = NS_PER_MS},

@@ -61,7 +61,7 @@ static int setup(void **state)
                                       .labels = labels,
                                       .label_count = 2,
                                       .temperature = 0.05};
-    assert_int_equal(served_models_create(&base, "tiny", &models, NULL), 0);
+    assert_int_equal(served_models_create(&base, "tiny", NULL, &models, NULL), 0);
     struct gpu_activities_options options = {
         .models = models,
         .scratch_dir = scratch_dir,

@@ -274,7 +274,7 @@ static void infer_reads_both_forms_and_answers(void **state)
         assert_null(task.model);
         assert_int_equal(infer_task_tokenise(&task, model, &err), 0);
         assert_true(task.cu_seqlens[1] > 2);
-        assert_int_equal(infer_task_result(&task, "positive", 0.75f, &out, &err), 0);
+        assert_int_equal(infer_task_result(&task, "tiny", "positive", 0.75f, &out, &err), 0);
         assert_string_equal(
             buffer_text(&out),
             "{\"input\":\"he said \\\"hi\\\"\",\"label\":\"positive\",\"score\":0.75}");
@@ -319,7 +319,7 @@ static void infer_refuses_wrong_input(void **state)
     struct error err;
     struct buffer out = {0};
     assert_int_equal(infer_task_init(&task, "\"a\"", 3, &err), 0);
-    assert_int_equal(infer_task_result(&task, "x", 0.0f / 0.0f, &out, &err), ERR_INTERNAL);
+    assert_int_equal(infer_task_result(&task, "tiny", "x", 0.0f / 0.0f, &out, &err), ERR_INTERNAL);
     infer_task_fini(&task);
 }
 
