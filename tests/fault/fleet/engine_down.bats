@@ -30,27 +30,6 @@ engine_pid() {
   pgrep --parent "$FLEET_PID" --full argosy-engine
 }
 
-# start_many PREFIX COUNT: starts workflows of one activity until one start fails; each one said to
-# be started is written down.
-start_many() {
-  local number
-  for number in $(seq "$2"); do
-    client workflow start --type ProbePass --task-queue cpu-queue --id "$1-$number" >/dev/null 2>&1 ||
-      return 0
-    printf '%s\n' "$1-$number" >>"$FLEET_DIR/acknowledged"
-  done
-}
-
-# check_acknowledged: every workflow said to be started completes, and its history has one completion.
-check_acknowledged() {
-  local id
-  while read -r id; do
-    client workflow result --id "$id" >/dev/null
-    history "$id" | jq -e '[.events[] | select(.activityTaskCompletedEventAttributes != null)] |
-      length == 1' >/dev/null
-  done <"$FLEET_DIR/acknowledged"
-}
-
 @test "the engine killed, and down for ten seconds" {
   start_many before 10
   client workflow start --type ProbeThree --task-queue cpu-queue --id three-1
