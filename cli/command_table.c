@@ -100,6 +100,7 @@ const struct command *const command_table[] = {
     &command_factory,
     &command_factory_list,
     &command_factory_show,
+    &command_embed,
     &command_finetune,
     &command_ingest,
     &command_search,

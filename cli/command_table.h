@@ -30,6 +30,7 @@ extern const struct command command_factory_run;
 extern const struct command command_factory_start;
 extern const struct command command_factory_list;
 extern const struct command command_factory_show;
+extern const struct command command_embed;
 extern const struct command command_finetune;
 extern const struct command command_ingest;
 extern const struct command command_search;

@@ -19,6 +19,10 @@
  * task is under way, the handler may not be there yet. */
 #define REFUSALS_MAX 3
 
+/* Intervals in a row without an engine after which the watch ends: half a minute, in which a node
+ * starts again. */
+#define AWAY_MAX 60
+
 enum answer { ANSWER_SHOWN, ANSWER_NONE, ANSWER_REFUSED };
 
 /* A run that is watched, and where what it says is shown. */
@@ -26,6 +30,7 @@ struct watch {
     struct session *session;
     const char *workflow_id, *run_id;
     struct progress progress;
+    int away; /* intervals without an engine, in a row */
 };
 
 /* What the newest heartbeat of the pending activity of that type says; NULL where there is none.
@@ -110,8 +115,8 @@ static enum answer ask(struct watch *watch)
     return answer;
 }
 
-/* True while the run has not closed within the interval. */
-static bool is_open(const struct watch *watch)
+/* True while the run has not closed within the interval, as far as is known. */
+static bool is_open(struct watch *watch)
 {
     struct argosy_arena *arena = argosy_arena_create();
     struct argosy_payload result;
@@ -120,14 +125,15 @@ static bool is_open(const struct watch *watch)
         return false;
     int code = argosy_client_result(watch->session->client, watch->workflow_id, watch->run_id,
                                     INTERVAL_MS, arena, &result, &why);
-    bool open = code == ARGOSY_ERR_TIMEOUT && why.failure == NULL;
     argosy_arena_destroy(arena);
-    return open;
+    watch->away = code == ARGOSY_ERR_UNAVAILABLE ? watch->away + 1 : 0;
+    return code == ARGOSY_ERR_UNAVAILABLE ? watch->away < AWAY_MAX
+                                          : code == ARGOSY_ERR_TIMEOUT && why.failure == NULL;
 }
 
 void run_watch_progress(struct session *session, const char *workflow_id, const char *run_id)
 {
-    struct watch watch = {session, workflow_id, run_id, {0}};
+    struct watch watch = {.session = session, .workflow_id = workflow_id, .run_id = run_id};
     progress_open(&watch.progress, false);
     argosy_client_set_timeout(session->client, ANSWER_MS);
     int refusals = 0;

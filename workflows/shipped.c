@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "workflows/embed_file.h"
 #include "workflows/fine_tune.h"
 #include "workflows/ingest_activity.h"
 #include "workflows/search_activity.h"
@@ -16,6 +17,7 @@ static const struct {
 } workflows[] = {
     {WORKFLOW_PREPARE_AND_INFER, prepare_and_infer},
     {WORKFLOW_BATCH_EMBED, batch_embed},
+    {WORKFLOW_EMBED_FILE, embed_file},
     {WORKFLOW_FINE_TUNE, fine_tune},
     {WORKFLOW_DOCUMENT_INGEST, document_ingest},
     {WORKFLOW_SEARCH, search},
@@ -25,12 +27,20 @@ static const struct {
     const char *type;
     argosy_activity_function *function;
 } activities[] = {
-    {ACTIVITY_VALIDATE_INPUT, validate_input},     {ACTIVITY_PREPROCESS, preprocess},
-    {ACTIVITY_PREPROCESS_BATCH, preprocess_batch}, {ACTIVITY_VALIDATE_DATASET, validate_dataset},
-    {ACTIVITY_STORE_DATASET, store_dataset},       {ACTIVITY_REGISTER_MODEL, register_model},
-    {ACTIVITY_LOAD_AND_CHUNK, load_and_chunk},     {ACTIVITY_SELECT_NEW_CHUNKS, select_new_chunks},
-    {ACTIVITY_INDEX_CHUNKS, index_chunks},         {ACTIVITY_COMMIT_DOCUMENT, commit_document},
-    {ACTIVITY_FIND_COLLECTION, find_collection},   {ACTIVITY_SEARCH_VECTORS, search_vectors},
+    {ACTIVITY_VALIDATE_INPUT, validate_input},
+    {ACTIVITY_PREPROCESS, preprocess},
+    {ACTIVITY_PREPROCESS_BATCH, preprocess_batch},
+    {ACTIVITY_VALIDATE_DATASET, validate_dataset},
+    {ACTIVITY_STORE_DATASET, store_dataset},
+    {ACTIVITY_REGISTER_MODEL, register_model},
+    {ACTIVITY_LOAD_AND_CHUNK, load_and_chunk},
+    {ACTIVITY_SELECT_NEW_CHUNKS, select_new_chunks},
+    {ACTIVITY_INDEX_CHUNKS, index_chunks},
+    {ACTIVITY_COMMIT_DOCUMENT, commit_document},
+    {ACTIVITY_FIND_COLLECTION, find_collection},
+    {ACTIVITY_SEARCH_VECTORS, search_vectors},
+    {ACTIVITY_PLAN_TEXTS, plan_texts},
+    {ACTIVITY_ASSEMBLE_VECTORS, assemble_vectors},
 };
 
 int shipped_register(struct argosy_registry *registry, const struct shipped_context *context,

@@ -13,10 +13,13 @@
  *         find_collection (storage-queue) -> compute_embeddings (gpu-queue) -> search_vectors
  *         (storage-queue)                                             search.c
  *     FineTuneWorkflow          labelled texts -> a registered classifier         fine_tune.h
+ *     EmbedFileWorkflow         file of texts -> file of vectors          embed_file.c
+ *         plan_texts (storage-queue) -> embed_artifact (gpu-queue), several at once
+ *         -> assemble_vectors (storage-queue)
  *
  * Inputs and results are JSON payloads. run_inference takes the preprocessed text as a JSON string,
- * or {"text", "model"}; compute_embeddings a JSON list of texts; both are registered by GPU workers
- * (worker_gpu/).
+ * or {"text", "model"}; compute_embeddings a JSON list of texts; they and embed_artifact are
+ * registered by GPU workers (worker_gpu/).
  *
  * Threading: registration happens before a worker runs; the functions registered have no state.
  */
@@ -33,16 +36,19 @@
 #define WORKFLOW_FINE_TUNE         "FineTuneWorkflow"
 #define WORKFLOW_DOCUMENT_INGEST   "DocumentIngestWorkflow"
 #define WORKFLOW_SEARCH            "SearchWorkflow"
+#define WORKFLOW_EMBED_FILE        "EmbedFileWorkflow"
 
 #define ACTIVITY_VALIDATE_INPUT     "validate_input"
 #define ACTIVITY_PREPROCESS         "preprocess"
 #define ACTIVITY_PREPROCESS_BATCH   "preprocess_batch"
 #define ACTIVITY_RUN_INFERENCE      "run_inference"
 #define ACTIVITY_COMPUTE_EMBEDDINGS "compute_embeddings"
+#define ACTIVITY_EMBED_ARTIFACT     "embed_artifact"
+#define ACTIVITY_PLAN_TEXTS         "plan_texts"
+#define ACTIVITY_ASSEMBLE_VECTORS   "assemble_vectors"
 
 #define ACTIVITY_VALIDATE_DATASET    "validate_dataset"
 #define ACTIVITY_STORE_DATASET       "store_dataset"
-#define ACTIVITY_EMBED_ARTIFACT      "embed_artifact"
 #define ACTIVITY_TRAIN_CLASSIFIER    "train_classifier"
 #define ACTIVITY_EVALUATE_CLASSIFIER "evaluate_classifier"
 #define ACTIVITY_REGISTER_MODEL      "register_model"
