@@ -42,6 +42,13 @@ static const struct command command_fleet = {
     .example = "argosy fleet status",
 };
 
+static const struct command command_collection = {
+    .name = "collection",
+    .summary = "collections of vectors, which searches are made in",
+    .arguments = "",
+    .example = "argosy collection list",
+};
+
 static const struct command command_model = {
     .name = "model",
     .summary = "model files on this machine, and models registered in storage",
@@ -104,6 +111,10 @@ const struct command *const command_table[] = {
     &command_finetune,
     &command_ingest,
     &command_search,
+    &command_collection,
+    &command_collection_list,
+    &command_collection_show,
+    &command_collection_delete,
     &command_task_queue,
     &command_task_queue_describe,
     &command_fleet,

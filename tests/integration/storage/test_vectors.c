@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 
 #include "common/limits.h"
 #include "storage/vectors.h"
@@ -246,6 +247,49 @@ static void test_collections(void **state)
     arena_fini(&arena);
 }
 
+/* What `argosy collection ...` prints; fails the test where its status is another. */
+static const char *run_command(const char *arguments, int status_wanted)
+{
+    static char output[4096];
+    char command[1024];
+    snprintf(command, sizeof command, "%s/argosy collection %s --config %s/fleet.yaml 2>&1",
+             getenv("ARGOSY_BIN_DIR"), arguments, process.folder);
+    FILE *pipe = popen(command, "re");
+    assert_non_null(pipe);
+    output[fread(output, 1, sizeof output - 1, pipe)] = '\0';
+    int status = pclose(pipe);
+    if (!WIFEXITED(status) || WEXITSTATUS(status) != status_wanted)
+        fail_msg("%s: status %d: %s", arguments, status, output);
+    return output;
+}
+
+static void test_command_line(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    struct chunks made = chunks_make(2, 10);
+    struct vector_upload_options options = upload_of("a", "one");
+    assert_string_equal(run_command("list", 0), "no collections\n");
+    options.collection = "col\x1b[1m";
+    ok(vectors_upload(process.client, &options, made.chunks, 2, &err), &err);
+    ok(vectors_commit(process.client, &options, 2, NULL, &err), &err);
+    assert_string_equal(run_command("list", 0),
+                        "NAME        MODEL  DIMENSION  DOCUMENTS  CHUNKS  SEARCHED IN\n"
+                        "col\\x1b[1m  m      1024       1          2       memory\n");
+    options.collection = "papers";
+    options.document = "b";
+    ok(vectors_upload(process.client, &options, made.chunks, 1, &err), &err);
+    ok(vectors_commit(process.client, &options, 1, NULL, &err), &err);
+    const char *described = run_command("show papers --output json", 0);
+    assert_non_null(strstr(described, "\"chunks\": 1"));
+    assert_non_null(strstr(described, "\"streamed\": false"));
+    assert_non_null(strstr(run_command("show paper", 66), "\"papers\""));
+    assert_non_null(strstr(run_command("delete", 64), "missing"));
+    assert_string_equal(run_command("delete papers", 0), "deleted collection papers\n");
+    assert_non_null(strstr(run_command("delete papers", 66), "no collection"));
+    chunks_free(&made);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -253,6 +297,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_many, setup, teardown),
         cmocka_unit_test_setup_teardown(test_errors, setup, teardown),
         cmocka_unit_test_setup_teardown(test_collections, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_command_line, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
