@@ -13,13 +13,19 @@
 #include "bench/pipeline.h"
 #include "bench/pipeline_worker.h"
 #include "bench/sdk_worker.h"
+#include "bench/vectors.h"
 #include "common/exit_code.h"
 
 static const char help[] =
     "Usage: argosy-bench pipeline [OPTIONS]\n"
     "       argosy-bench codec\n"
+    "       argosy-bench vectors --config FILE --input FILE --queries FILE --dimension N\n"
     "\n"
     "codec measures what encoding and decoding a message takes, in nanoseconds.\n"
+    "\n"
+    "vectors fills a collection of a running storage process with the vectors of a file of\n"
+    "little-endian floats and searches for those of another; bench/compare-vectors runs it beside\n"
+    "NumPy and sqlite-vec.\n"
     "\n"
     "pipeline measures workflows of three sequential activities of 100 bytes: engine, worker and "
     "client as\n"
@@ -33,6 +39,12 @@ static const char help[] =
     "  --store KIND        sqlite (default) or memory\n"
     "  --dir DIR           where the store's folder is made; default: .\n"
     "  --output FORMAT     text (default) or json\n"
+    "\n"
+    "  --config FILE       vectors: the storage process's config\n"
+    "  --input FILE        vectors: what is put into the collection\n"
+    "  --queries FILE      vectors: what is searched for\n"
+    "  --dimension N       vectors: values of each; default: 384\n"
+    "  --neighbours N      vectors: wanted by each search; default: 10\n"
     "  --help\n"
     "\n"
     "Example: argosy-bench pipeline --concurrency 1,64,256 --output json\n"
@@ -51,6 +63,11 @@ enum option_key {
     OPTION_ADDRESS,
     OPTION_TASK_QUEUE,
     OPTION_READY_FD,
+    OPTION_CONFIG,
+    OPTION_INPUT,
+    OPTION_QUERIES,
+    OPTION_DIMENSION,
+    OPTION_NEIGHBOURS,
 };
 
 static const struct option long_options[] = {
@@ -61,6 +78,11 @@ static const struct option long_options[] = {
     {"store", required_argument, NULL, OPTION_STORE},
     {"dir", required_argument, NULL, OPTION_DIR},
     {"output", required_argument, NULL, OPTION_OUTPUT},
+    {"config", required_argument, NULL, OPTION_CONFIG},
+    {"input", required_argument, NULL, OPTION_INPUT},
+    {"queries", required_argument, NULL, OPTION_QUERIES},
+    {"dimension", required_argument, NULL, OPTION_DIMENSION},
+    {"neighbours", required_argument, NULL, OPTION_NEIGHBOURS},
     {"help", no_argument, NULL, OPTION_HELP},
     /* of pipeline-worker and sdk-worker, which the measurement starts itself */
     {"address", required_argument, NULL, OPTION_ADDRESS},
@@ -73,6 +95,7 @@ static const struct option long_options[] = {
 struct arguments {
     struct pipeline_options pipeline;
     struct pipeline_worker_config worker;
+    struct vectors_options vectors;
     bool help;
 };
 
@@ -148,6 +171,23 @@ static int parse_option(struct arguments *arguments, int key, struct error *err)
         return 0;
     case OPTION_OUTPUT:
         return parse_word("--output", "text", "json", &pipeline->is_json, err);
+    case OPTION_CONFIG:
+        arguments->vectors.config = optarg;
+        return 0;
+    case OPTION_INPUT:
+        arguments->vectors.input = optarg;
+        return 0;
+    case OPTION_QUERIES:
+        arguments->vectors.queries = optarg;
+        return 0;
+    case OPTION_DIMENSION:
+        code = parse_number(optarg, NULL, 1, 4096, "--dimension", &number, err);
+        arguments->vectors.dimension = (uint32_t)number;
+        return code;
+    case OPTION_NEIGHBOURS:
+        code = parse_number(optarg, NULL, 1, 1000, "--neighbours", &number, err);
+        arguments->vectors.neighbours = (uint32_t)number;
+        return code;
     case OPTION_ADDRESS:
         arguments->worker.address = optarg;
         return 0;
@@ -207,7 +247,8 @@ static int run(int argc, char **argv, struct error *err)
 {
     struct arguments arguments = {
         .pipeline = {.concurrency = {1, 256}, .level_count = 2, .workers = 1, .folder = "."},
-        .worker = {.ready_fd = -1}};
+        .worker = {.ready_fd = -1},
+        .vectors = {.dimension = 384, .neighbours = 10}};
     int code = parse(&arguments, argc, argv, err);
     if (code != 0)
         return code;
@@ -222,6 +263,12 @@ static int run(int argc, char **argv, struct error *err)
         return pipeline_measure(&arguments.pipeline, err);
     if (strcmp(command, "codec") == 0)
         return codec_timing_measure(err);
+    const struct vectors_options *vectors = &arguments.vectors;
+    if (strcmp(command, "vectors") == 0) {
+        if (vectors->config == NULL || vectors->input == NULL || vectors->queries == NULL)
+            return error_set(err, ERR_INVALID, "--config, --input and --queries are needed");
+        return vectors_measure(vectors, err);
+    }
     bool is_worker = arguments.worker.address != NULL && arguments.worker.task_queue != NULL;
     if (strcmp(command, "pipeline-worker") == 0 && is_worker)
         return work(&arguments.worker, pipeline_worker_run, err);
