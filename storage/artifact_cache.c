@@ -26,6 +26,9 @@
  * too many. */
 #define CHECKED_MAX 65536
 
+/* The share of the bound that is freed at once, and that a process publishes between two looks. */
+#define ROOM_SHARE 16
+
 struct checked {
     struct digest digest;
     UT_hash_handle hh;
@@ -34,8 +37,10 @@ struct checked {
 struct artifact_cache {
     char *folder;
     uint64_t size_max;
+
     pthread_mutex_t mutex;
     struct checked *checked;
+    uint64_t room; /* bytes that may be published before the folder is looked at again */
 };
 
 static int fail_io(struct error *err, const char *what, const char *path)
@@ -218,26 +223,47 @@ static void note_file(struct listing *listing, DIR *folder, const char *name)
     listing->size += file->size;
 }
 
-/* Removes what was used longest ago until the rest fits. One process at a time: two would remove
- * twice as much. */
-static void make_room(const struct artifact_cache *cache)
+/* Where the bound is passed, removes what was used longest ago until there is room again; returns
+ * how much. One process at a time: two would remove twice as much. */
+static uint64_t make_room(const struct artifact_cache *cache)
 {
     struct listing listing = {0};
+    const uint64_t share = cache->size_max / ROOM_SHARE;
     DIR *folder = opendir(cache->folder);
     if (folder == NULL)
-        return;
+        return 0;
     flock(dirfd(folder), LOCK_EX);
     const struct dirent *entry;
     while ((entry = readdir(folder)) != NULL)
         note_file(&listing, folder, entry->d_name);
-    if (listing.size > cache->size_max)
+    const bool is_over = listing.size > cache->size_max;
+    if (is_over)
         qsort(listing.files, listing.count, sizeof listing.files[0], by_use);
-    for (size_t i = 0; i < listing.count && listing.size > cache->size_max; i++) {
+    for (size_t i = 0; is_over && i < listing.count && listing.size > cache->size_max - share;
+         i++) {
         unlinkat(dirfd(folder), listing.files[i].name, 0);
         listing.size -= listing.files[i].size;
     }
     free(listing.files);
     closedir(folder);
+    if (listing.size >= cache->size_max)
+        return 0;
+    return cache->size_max - listing.size < share ? cache->size_max - listing.size : share;
+}
+
+/* Counts what was published, and looks at the folder when it may be full. */
+static void note_published(struct artifact_cache *cache, uint64_t size)
+{
+    pthread_mutex_lock(&cache->mutex);
+    bool is_room = cache->room > size;
+    cache->room = is_room ? cache->room - size : 0;
+    pthread_mutex_unlock(&cache->mutex);
+    if (is_room)
+        return;
+    uint64_t room = make_room(cache);
+    pthread_mutex_lock(&cache->mutex);
+    cache->room = room;
+    pthread_mutex_unlock(&cache->mutex);
 }
 
 /* ---- drafts ---- */
@@ -288,13 +314,15 @@ int artifact_cache_publish(struct artifact_cache *cache, struct artifact_draft *
 {
     char path[PATH_MAX];
     cached_path(cache, digest, path);
-    if (fchmod(draft->fd, 0400) != 0 || rename(draft->path, path) != 0) {
+    struct stat status;
+    if (fstat(draft->fd, &status) != 0 || fchmod(draft->fd, 0400) != 0 ||
+        rename(draft->path, path) != 0) {
         int code = fail_io(err, "write", path);
         artifact_cache_abandon(draft);
         return code;
     }
     remember(cache, digest);
-    make_room(cache);
+    note_published(cache, (uint64_t)status.st_size);
     return 0;
 }
 

@@ -5,9 +5,11 @@
  *
  * All processes of the node share the folder. A file appears whole (a draft, renamed) and is
  * read-only; its modification time is when it was last used. When the files' sizes pass the bound,
- * those used longest ago lose their names; whoever has one open goes on reading it. Nothing is
- * flushed: what a crash of the machine damages is found by the check and fetched again. A process
- * checks a file's content when it opens it for the first time.
+ * those used longest ago lose their names until a sixteenth of it is free; whoever has one open
+ * goes on reading it. A process looks at the folder again when it has published a sixteenth, so
+ * that many small files cost nothing each: with n processes the bound can be passed by n
+ * sixteenths. Nothing is flushed: what a crash of the machine damages is found by the check and
+ * fetched again. A process checks a file's content when it opens it for the first time.
  *
  * Threading: any thread, several at once.
  */
