@@ -7,19 +7,22 @@
 
 #include "cli/session.h"
 #include "common/fleet_config.h"
+#include "common/utf8.h"
 #include "storage/artifact.h"
 #include "workflows/artifact_reference.h"
 #include "workflows/ingest_request.h"
 #include "workflows/shipped.h"
 
 /* Between two looks at the progress; the wait itself ends with the run. */
-#define LOOK_MS 500
+#define LOOK_MS 2000
 /* Somebody else's run of the document may be in the way, and then another's. */
 #define STARTS_MAX 3
 
 static int workflow_id_make(const struct document *document, char ret_id[ARTIFACT_OWNER_MAX],
                             struct error *err)
 {
+    if (!utf8_is_valid(document->id, strlen(document->id)))
+        return error_set(err, ERR_INVALID, "the name is not UTF-8");
     int length = snprintf(ret_id, ARTIFACT_OWNER_MAX, "ingest-%s", document->id);
     return length < ARTIFACT_OWNER_MAX - (int)sizeof "workflow:"
                ? 0
@@ -41,9 +44,9 @@ static int input_make(const struct ingest_plan *plan, const struct document *doc
 {
     json_t *input = json_pack("{s:s, s:s, s:o}", "document_id", document->id, "collection",
                               plan->collection, "source", artifact_reference_create(source));
-    /* NULL also where the name is not UTF-8. */
+    /* NULL also where the collection's name is not UTF-8. */
     if (input == NULL)
-        return error_set(err, ERR_INVALID, "the name is not UTF-8");
+        return error_set(err, ERR_INVALID, "the collection's name is not UTF-8");
     const char *slash = strrchr(document->path, '/');
     const char *name = slash != NULL ? slash + 1 : document->path;
     if (strlen(name) <= 255)

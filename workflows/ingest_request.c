@@ -99,29 +99,45 @@ static void source_read(struct reading *reading, struct ingest_request *request)
     reading->code = source.code;
 }
 
+static void metadata_check(struct reading *reading, const json_t *metadata)
+{
+    static const char *const taken[] = {"document_id", "offset", "section"};
+    if (!json_is_object(metadata))
+        READING_FAILED(reading, "\"metadata\" must be an object of texts, numbers and booleans");
+    const char *name;
+    const json_t *value;
+    json_object_foreach((json_t *)metadata, name, value)
+    {
+        size_t size = strlen(name);
+        if (size == 0 || size > VECTOR_NAME_MAX)
+            READING_FAILED(reading, "a name in \"metadata\" has %zu bytes, not 1 to %d", size,
+                           VECTOR_NAME_MAX);
+        if (!json_is_string(value) && !json_is_number(value) && !json_is_boolean(value))
+            READING_FAILED(reading, "\"metadata\": \"%s\" must be a text, a number or a boolean",
+                           name);
+        for (size_t i = 0; i < sizeof taken / sizeof taken[0]; i++)
+            if (strcmp(name, taken[i]) == 0)
+                READING_FAILED(reading, "\"metadata\": \"%s\" is a name of the chunks' own", name);
+    }
+}
+
 static const char *metadata_read(struct reading *reading)
 {
     const json_t *metadata = json_object_get(reading->object, "metadata");
     if (metadata == NULL || json_is_null(metadata))
         return NULL;
-    bool is_flat = json_is_object(metadata);
-    const char *name;
-    const json_t *value;
-    json_object_foreach((json_t *)metadata, name, value) is_flat =
-        is_flat && (json_is_string(value) || json_is_number(value) || json_is_boolean(value));
-    struct argosy_payload text;
-    if (!is_flat) {
-        READING_FAILED(reading, "\"metadata\" must be an object of texts, numbers and booleans");
+    metadata_check(reading, metadata);
+    if (reading->code != 0)
         return NULL;
-    }
+    struct argosy_payload text;
     int code = json_payload(json_incref((json_t *)metadata), reading->arena, &text, reading->err);
     if (code != 0) {
         reading->code = reading->code != 0 ? reading->code : code;
         return NULL;
     }
-    if (text.size > INGEST_METADATA_SIZE_MAX) {
+    if (text.size > VECTOR_METADATA_SIZE_MAX) {
         READING_FAILED(reading, "\"metadata\" has %zu bytes; at most %d can be kept", text.size,
-                       INGEST_METADATA_SIZE_MAX);
+                       VECTOR_METADATA_SIZE_MAX);
         return NULL;
     }
     return argosy_arena_printf(reading->arena, "%.*s", (int)text.size, (const char *)text.data);

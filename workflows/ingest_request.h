@@ -8,9 +8,10 @@
  *      "chunk_tokens": 254, "chunk_overlap": 31}
  *
  * Needed: document_id, collection, source with artifact and size. name and type tell what the
- * source is (document_text.h); metadata is of the document, scalars by name. The source is an
- * artifact and not a path, so that every node can load it, and so that whoever may start workflows
- * cannot read the nodes' files.
+ * source is (document_text.h); metadata is of the document, scalars by name, at most
+ * VECTOR_METADATA_SIZE_MAX bytes; the names "document_id", "offset" and "section" are taken by its
+ * chunks. The source is an artifact and not a path, so that every node can load it, and so that
+ * whoever may start workflows cannot read the nodes' files.
  *
  * Threading: none; a request lives in the arena it was read into.
  */
@@ -21,8 +22,6 @@
 #include <stdint.h>
 
 #include "storage/artifact.h"
-
-#define INGEST_METADATA_SIZE_MAX (16 * 1024)
 
 struct ingest_request {
     const char *document_id;

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "common/buffer.h"
+#include "storage/vectors.h"
 #include "tests/test.h"
 
 static char folder[] = "/tmp/argosy-documents.XXXXXX";
@@ -102,12 +103,79 @@ static void what_is_not_there_is_named(void **state)
                      ERR_INVALID);
 }
 
+/* A prefix tells apart what has the same path elsewhere; removing asks for the same id. */
+static void a_prefix_stands_before_every_id(void **state)
+{
+    (void)state;
+    struct document_list list;
+    assert_int_equal(
+        document_list_read((const char *const[]){"./docs//b.txt"}, 1, "guide/", &list, NULL), 0);
+    assert_string_equal(list.items[0].id, "guide/docs/b.txt");
+    assert_string_equal(document_id_of("guide/", "docs/b.txt", &list.arena), list.items[0].id);
+    document_list_fini(&list);
+}
+
+/* It is in the list, so that the ingest says why it could not be read. */
+static void a_file_that_cannot_be_read_is_not_passed_over(void **state)
+{
+    (void)state;
+    mkdir("secret", 0755);
+    chmod(folder, 0755);
+    file_make("secret/a.txt", "text", 4);
+    file_make("secret/b.txt", "text", 4);
+    assert_int_equal(chmod("secret/a.txt", 0), 0);
+    bool is_root = geteuid() == 0;
+    if (is_root) /* root may read everything */
+        assert_int_equal(seteuid(65534), 0);
+    EXPECT("secret/a.txt secret/b.txt ", "secret");
+    if (is_root)
+        assert_int_equal(seteuid(0), 0);
+}
+
+static void ten_thousand_files_are_ten_thousand_documents(void **state)
+{
+    (void)state;
+    mkdir("many", 0700);
+    char path[64];
+    for (int i = 0; i < 10000; i++) { /* links: making files is slow */
+        snprintf(path, sizeof path, "many/%04d.txt", i);
+        assert_int_equal(link("docs/b.txt", path), 0);
+    }
+    struct document_list list;
+    assert_int_equal(
+        document_list_read((const char *const[]){"many", "many/*.txt"}, 2, "", &list, NULL), 0);
+    assert_int_equal(list.count, 10000);
+    for (size_t i = 0; i < list.count; i++) {
+        snprintf(path, sizeof path, "many/%04zu.txt", i);
+        assert_string_equal(list.items[i].id, path);
+    }
+    document_list_fini(&list);
+}
+
+static void an_id_that_is_too_long_is_refused(void **state)
+{
+    (void)state;
+    char prefix[VECTOR_NAME_MAX];
+    memset(prefix, 'p', sizeof prefix - 1);
+    prefix[sizeof prefix - 1] = '\0';
+    struct document_list list;
+    struct error err;
+    assert_int_equal(
+        document_list_read((const char *const[]){"docs/b.txt"}, 1, prefix, &list, &err),
+        ERR_INVALID);
+    assert_non_null(strstr(err.text, "docs/b.txt"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(paths_become_documents),
         cmocka_unit_test(what_is_not_a_document_is_counted),
         cmocka_unit_test(what_is_not_there_is_named),
+        cmocka_unit_test(a_prefix_stands_before_every_id),
+        cmocka_unit_test(a_file_that_cannot_be_read_is_not_passed_over),
+        cmocka_unit_test(ten_thousand_files_are_ten_thousand_documents),
+        cmocka_unit_test(an_id_that_is_too_long_is_refused),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
