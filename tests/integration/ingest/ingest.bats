@@ -116,15 +116,26 @@ teardown() {
   run -66 client ingest red.txt --collection notes --remove
 }
 
+# steps ID: [queue, start-to-close, heartbeat, schedule-to-start, attempts, priority] of each activity.
+steps() {
+  history "$1" | jq -c '[.events[].activityTaskScheduledEventAttributes | select(. != null)] |
+    map({(.activityType.name): [.taskQueue.name, .startToCloseTimeout, (.heartbeatTimeout // "0s"),
+      (.scheduleToStartTimeout // "0s"), .retryPolicy.maximumAttempts, (.priority.priorityKey // 3)]}) | add'
+}
+
 @test "the steps run on the queues and with the policies that the documentation says" {
   echo "Words." >a.txt
   client ingest a.txt --collection notes
-  history ingest-a.txt | jq -e '[.events[].activityTaskScheduledEventAttributes | select(. != null)] |
-    map({(.activityType.name): [.taskQueue.name, .startToCloseTimeout, (.heartbeatTimeout // "0s"), .retryPolicy.maximumAttempts]}) | add ==
-    {"load_and_chunk": ["cpu-queue", "1800s", "0s", 5],
-     "select_new_chunks": ["storage-queue", "1800s", "0s", 20],
-     "embed_artifact": ["gpu-queue", "3600s", "30s", 5],
-     "index_chunks": ["storage-queue", "1800s", "0s", 20],
-     "commit_document": ["storage-queue", "1800s", "0s", 20]}'
+  steps ingest-a.txt | jq -e '. ==
+    {"load_and_chunk": ["cpu-queue", "1800s", "0s", "0s", 5, 3],
+     "select_new_chunks": ["storage-queue", "1800s", "0s", "0s", 20, 3],
+     "embed_artifact": ["gpu-queue", "3600s", "30s", "0s", 5, 4],
+     "index_chunks": ["storage-queue", "1800s", "0s", "0s", 20, 3],
+     "commit_document": ["storage-queue", "1800s", "0s", "0s", 20, 3]}'
   client workflow query --id ingest-a.txt --type progress --output json | jq -e '.. | .stage? // empty | . == "done"'
+  client workflow execute --type SearchWorkflow --task-queue cpu-queue --id ask --input '{"collection": "notes", "question": "Words."}'
+  steps ask | jq -e '. ==
+    {"find_collection": ["storage-queue", "30s", "0s", "60s", 3, 1],
+     "compute_embeddings": ["gpu-queue", "30s", "0s", "60s", 3, 1],
+     "search_vectors": ["storage-queue", "30s", "0s", "60s", 3, 1]}'
 }
