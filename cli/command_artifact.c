@@ -22,6 +22,12 @@ static const struct option pin_options[] = {
     {0},
 };
 
+static const struct option put_options[] = {
+    {"workflow", NULL, 0, OPTION_TEXT, "ID",
+     "no pin: it belongs to the workflow of that id, while it has an open run", NULL},
+    {0},
+};
+
 /* The owner that --pin names. */
 static int pin_owner(const struct invocation *invocation, char ret_owner[ARTIFACT_OWNER_MAX + 1],
                      struct error *err)
@@ -49,6 +55,22 @@ static json_t *entry_json(const struct artifact_entry *entry)
 }
 
 /* ---- put ---- */
+
+/* The owner that --pin or --workflow names; an exit status where both do. */
+static int put_owner(const struct invocation *invocation, char ret_owner[ARTIFACT_OWNER_MAX + 1],
+                     struct error *err)
+{
+    const char *workflow = parsed_text(&invocation->parsed, "workflow");
+    if (workflow == NULL)
+        return pin_owner(invocation, ret_owner, err);
+    if (parsed_has(&invocation->parsed, "pin"))
+        return command_usage(invocation, "--pin and --workflow exclude each other");
+    int length = snprintf(ret_owner, ARTIFACT_OWNER_MAX + 1, "workflow:%s", workflow);
+    return length <= ARTIFACT_OWNER_MAX
+               ? 0
+               : error_set(err, ERR_INVALID, "--workflow: the id has more than %d bytes",
+                           ARTIFACT_OWNER_MAX - (int)strlen("workflow:"));
+}
 
 static int put_one(const struct invocation *invocation, struct storage_client *client,
                    struct progress *progress, const char *path, const char *owner, json_t *list,
@@ -80,7 +102,7 @@ static int artifact_put_run(const struct invocation *invocation, struct error *e
     char owner[ARTIFACT_OWNER_MAX + 1];
     struct storage_session session;
     struct progress progress;
-    int code = pin_owner(invocation, owner, err);
+    int code = put_owner(invocation, owner, err);
     if (code == 0)
         code = storage_session_open(invocation, &session, err);
     if (code != 0)
@@ -389,15 +411,17 @@ static int artifact_gc_run(const struct invocation *invocation, struct error *er
 
 const struct command command_artifact_put = {
     .name = "artifact put",
-    .summary = "bring files into storage, held by a pin",
+    .summary = "bring files into storage, held by a pin or for a workflow",
     .arguments = "FILE...",
     .arguments_max = FILES_MAX,
     .about = "Prints each file's artifact: the name of its content, by which workflows and other\n"
              "nodes get it. Content that storage has is not sent again; damaged content is\n"
-             "repaired. The artifact stays until its pin is released.",
+             "repaired. The artifact stays until its pin is released; with --workflow it is the\n"
+             "input of a workflow that is about to start, and goes after it.",
     .example = "argosy artifact put texts.jsonl\n"
+               "argosy artifact put texts.jsonl --workflow embed-7\n"
                "argosy artifact put train.jsonl test.jsonl --pin tickets --output json",
-    .options = {{pin_options, session_options, common_options}},
+    .options = {{pin_options, put_options, session_options, common_options}},
     .run = artifact_put_run,
 };
 
