@@ -76,7 +76,19 @@ struct vector_collection_row {
     char model[VECTOR_NAME_MAX + 1];
 };
 
-/* ---- writing (vector_store_sqlite.c) ---- */
+/* ---- writing (vector_sqlite_write.c) ---- */
+
+int vector_sqlite_upload(struct vector_store *store, const struct vector_upload_options *options,
+                         const struct vector_chunk *chunks, size_t count, struct error *err);
+int vector_sqlite_commit(struct vector_store *store, const struct vector_upload_options *options,
+                         uint32_t chunk_count, const char *metadata, struct error *err);
+int vector_sqlite_collection_delete(struct vector_store *store, const char *collection,
+                                    struct error *err);
+
+/* The writing connection's statements. */
+int vector_writer_open(struct vector_sqlite *sqlite, struct error *err);
+/* Accepts a store without them. */
+void vector_writer_close(struct vector_sqlite *sqlite);
 
 /* The row that stmt stands on: collection_key, name, model, dimension, document_count, chunk_count.
  */
