@@ -1,20 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * command_fleet_operate: `argosy fleet status|set-concurrency|drain|resume`: a running fleet, from
- * anywhere that reaches its engine (docs/operations.md).
+ * command_fleet_operate: `argosy fleet status|set-concurrency`: a running fleet, from anywhere that
+ * reaches its engine (docs/operations.md).
  */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "cli/command_table.h"
 #include "cli/fleet_view.h"
 #include "cli/message_view.h"
 #include "cli/output.h"
-#include "cli/progress.h"
+#include "cli/queue_name.h"
 #include "cli/session.h"
-#include "common/clock.h"
 
 /* ---- status ---- */
 
@@ -53,6 +51,7 @@ static const struct option concurrency_options[] = {
     {"keep", NULL, 0, OPTION_FLAG, NULL,
      "keep it over restarts of the engine, before what its config says", NULL},
     {"reset", NULL, 0, OPTION_FLAG, NULL, "instead of N: back to what configs say", NULL},
+    {"new", NULL, 0, OPTION_FLAG, NULL, "the queue may be one that nobody has used yet", NULL},
     {0},
 };
 
@@ -110,7 +109,11 @@ static int set_concurrency(const struct invocation *invocation, struct error *er
         return code;
     }
     json_t *reply;
-    code = session_call(&session, "SetQueueLimit", request, &reply, err);
+    if (!parsed_has(parsed, "new"))
+        code = queue_name_check(&session, parsed->arguments[0], err);
+    if (code == 0)
+        code = session_call(&session, "SetQueueLimit", json_incref(request), &reply, err);
+    json_decref(request);
     if (code == 0 && invocation->json)
         code = output_json(reply, err);
     else if (code == 0) {
@@ -133,186 +136,4 @@ const struct command command_fleet_set_concurrency = {
                "argosy fleet set-concurrency gpu-queue --reset",
     .options = {{concurrency_options, session_options, common_options}},
     .run = set_concurrency,
-};
-
-/* ---- drain, resume ---- */
-
-#define LOOK_AGAIN_NS (100 * NS_PER_MS)
-#define TIMEOUT_MS    600000
-
-static const struct option drain_options[] = {
-    {"node", NULL, 0, OPTION_TEXT, "NODE", "on this node alone (on all)", NULL},
-    {"timeout", NULL, 0, OPTION_DURATION, "TIME", "how long to wait for it (10m)", NULL},
-    {0},
-};
-
-struct order {
-    const char *operation; /* "DRAIN", "RESUME" */
-    const char *target;    /* NULL: all workers */
-    const char *wanted;    /* the state that it leads to */
-};
-
-static bool is_target(const json_t *process, const char *target)
-{
-    const char *group = view_text(process, "group");
-    if (group[0] == '\0')
-        return false;
-    return target == NULL || strcmp(group, target) == 0 ||
-           strcmp(view_text(process, "name"), target) == 0;
-}
-
-/* Counts the node's workers that were meant, and those that have arrived. One that failed for good
- * will not. */
-static void count_workers(const json_t *status, const struct order *order, uint64_t *total,
-                          uint64_t *done)
-{
-    size_t index;
-    const json_t *process;
-    json_array_foreach(json_object_get(status, "processes"), index, process)
-    {
-        if (!is_target(process, order->target))
-            continue;
-        const char *state = view_text(process, "state");
-        *total += 1;
-        *done += strcmp(state, order->wanted) == 0 || strcmp(state, "failed") == 0;
-    }
-}
-
-/* Orders it on each node. A worker or group that one node does not have may be another's. */
-static int give_order(struct session *session, const json_t *nodes, const struct order *order,
-                      struct error *err)
-{
-    size_t index;
-    const json_t *name;
-    size_t taken = 0;
-    int code = 0;
-    json_array_foreach(nodes, index, name)
-    {
-        json_t *status;
-        code = fleet_call(session, json_string_value(name), order->operation, order->target,
-                          &status, err);
-        if (code == 0) {
-            json_decref(status);
-            taken++;
-        } else if (code != ERR_NOT_FOUND) {
-            return code;
-        }
-    }
-    if (json_array_size(nodes) == 0)
-        return error_set(err, ERR_NOT_FOUND, "no node is connected");
-    return taken > 0 ? 0 : code;
-}
-
-static int look(struct session *session, const json_t *nodes, const struct order *order,
-                uint64_t *ret_total, uint64_t *ret_done, struct error *err)
-{
-    size_t index;
-    const json_t *name;
-    *ret_total = *ret_done = 0;
-    json_array_foreach(nodes, index, name)
-    {
-        json_t *status;
-        int code = fleet_call(session, json_string_value(name), "STATUS", NULL, &status, err);
-        if (code != 0)
-            return code;
-        count_workers(status, order, ret_total, ret_done);
-        json_decref(status);
-    }
-    return 0;
-}
-
-static int wait_for_it(struct session *session, const json_t *nodes, const struct order *order,
-                       const struct invocation *invocation, uint64_t *ret_total, struct error *err)
-{
-    int64_t timeout_ms = parsed_duration_ms(&invocation->parsed, "timeout", TIMEOUT_MS);
-    uint64_t end_ns = clock_monotonic_ns() + (uint64_t)timeout_ms * NS_PER_MS;
-    uint64_t done = 0;
-    struct progress progress;
-    progress_open(&progress, invocation->json);
-    progress_stage(&progress, order->wanted, "workers");
-    int code;
-    while ((code = look(session, nodes, order, ret_total, &done, err)) == 0) {
-        progress_update(&progress, done, *ret_total);
-        if (done == *ret_total)
-            break;
-        if (clock_monotonic_ns() >= end_ns) {
-            code = error_set(err, ERR_TIMEOUT, "%" PRIu64 " of %" PRIu64 " workers are %s so far",
-                             done, *ret_total, order->wanted);
-            break;
-        }
-        nanosleep(&(struct timespec){.tv_nsec = LOOK_AGAIN_NS}, NULL);
-    }
-    progress_close(&progress);
-    return code;
-}
-
-static int chosen_nodes(struct session *session, const struct parsed *parsed, json_t **ret_nodes,
-                        struct error *err)
-{
-    const char *node = parsed_text(parsed, "node");
-    if (node == NULL)
-        return fleet_nodes(session, ret_nodes, err);
-    *ret_nodes = json_pack("[s]", node);
-    return *ret_nodes != NULL ? 0 : error_set(err, ERR_MEMORY, "out of memory");
-}
-
-static int carry_out(const struct invocation *invocation, struct order *order, struct error *err)
-{
-    const struct parsed *parsed = &invocation->parsed;
-    order->target = parsed->argument_count > 0 ? parsed->arguments[0] : NULL;
-    struct session session;
-    int code = session_open(invocation, &session, err);
-    if (code != 0)
-        return code;
-    json_t *nodes = NULL;
-    uint64_t total = 0;
-    code = chosen_nodes(&session, parsed, &nodes, err);
-    if (code == 0)
-        code = give_order(&session, nodes, order, err);
-    if (code == 0)
-        code = wait_for_it(&session, nodes, order, invocation, &total, err);
-    json_decref(nodes);
-    session_close(&session);
-    if (code != 0)
-        return code;
-    if (invocation->json)
-        return output_json(
-            json_pack("{s:s, s:I}", "state", order->wanted, "workers", (json_int_t)total), err);
-    printf("%" PRIu64 " worker%s %s\n", total, total == 1 ? "" : "s", order->wanted);
-    return 0;
-}
-
-static int fleet_drain(const struct invocation *invocation, struct error *err)
-{
-    return carry_out(invocation, &(struct order){.operation = "DRAIN", .wanted = "drained"}, err);
-}
-
-static int fleet_resume(const struct invocation *invocation, struct error *err)
-{
-    return carry_out(invocation, &(struct order){.operation = "RESUME", .wanted = "ready"}, err);
-}
-
-const struct command command_fleet_drain = {
-    .name = "fleet drain",
-    .summary = "end workers without losing a task; they stay down until resumed",
-    .arguments = "[GROUP[/INDEX]]",
-    .arguments_max = 1,
-    .about =
-        "They stop taking tasks, finish what fits their grace period, and hand the rest back,\n"
-        "with its last checkpoint, to other workers at once. A drained worker stays down until\n"
-        "argosy fleet resume, or until its node is started again.",
-    .example = "argosy fleet drain gpu/0\n"
-               "argosy fleet drain cpu --node node-7",
-    .options = {{drain_options, session_options, common_options}},
-    .run = fleet_drain,
-};
-
-const struct command command_fleet_resume = {
-    .name = "fleet resume",
-    .summary = "start drained workers again",
-    .arguments = "[GROUP[/INDEX]]",
-    .arguments_max = 1,
-    .example = "argosy fleet resume gpu/0",
-    .options = {{drain_options, session_options, common_options}},
-    .run = fleet_resume,
 };

@@ -6,6 +6,7 @@
 #include "cli/command_table.h"
 #include "cli/message_view.h"
 #include "cli/output.h"
+#include "cli/queue_name.h"
 #include "cli/session.h"
 
 static const char *const type_choices[] = {"workflow", "activity", NULL};
@@ -100,6 +101,7 @@ static int task_queue_describe(const struct invocation *invocation, struct error
     int code = session_open(invocation, &session, err);
     if (code != 0)
         return code;
+    code = queue_name_check(&session, queue, err);
     json_t *both = json_pack("{s:s}", "taskQueue", queue);
     for (const char *const *type = type_choices; code == 0 && *type != NULL; type++) {
         if (only != NULL && strcmp(only, *type) != 0)

@@ -12,16 +12,16 @@
 
 /* --- fetching --- */
 
-int fleet_call(struct session *session, const char *node, const char *operation, const char *target,
+int fleet_call(struct session *session, const char *node, const struct fleet_operation *operation,
                json_t **ret_status, struct error *err)
 {
     char word[64];
-    snprintf(word, sizeof word, "NODE_OPERATION_%s", operation);
+    snprintf(word, sizeof word, "NODE_OPERATION_%s", operation->name);
     json_t *reply;
-    int code = session_call(
-        session, "CallNode",
-        json_pack("{s:s, s:s, s:s*}", "node", node, "operation", word, "target", target), &reply,
-        err);
+    int code = session_call(session, "CallNode",
+                            json_pack("{s:s, s:s, s:s*, s:b}", "node", node, "operation", word,
+                                      "target", operation->target, "keep", operation->keep),
+                            &reply, err);
     if (code != 0)
         return code;
     json_t *status = json_incref(json_object_get(reply, "status"));
@@ -152,7 +152,8 @@ int fleet_fetch(struct session *session, json_t **ret_fleet, struct error *err)
     {
         struct error why = {0};
         json_t *status;
-        if (fleet_call(session, json_string_value(name), "STATUS", NULL, &status, &why) == 0)
+        if (fleet_call(session, json_string_value(name),
+                       &(struct fleet_operation){.name = "STATUS"}, &status, &why) == 0)
             join(status, sessions);
         else /* one node that is silent hides no other */
             status = json_pack("{s:O, s:s}", "node", name, "error", why.text);
@@ -224,6 +225,8 @@ static void print_head(const json_t *node)
     int64_t silence_us = view_number(node, "heartbeatAgeUs");
     printf("node %s: %s, up %s", view_text(node, "node"), view_text(node, "phase"),
            output_duration(view_number(node, "uptimeUs"), up));
+    if (view_text(node, "http")[0] != '\0')
+        printf(", http %s", view_text(node, "http"));
     if (silence_us > 10 * US_PER_S)
         printf(", its supervisor has been silent for %s", output_duration(silence_us, up));
     puts("");

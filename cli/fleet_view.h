@@ -13,9 +13,15 @@
 #include "cli/session.h"
 #include "common/error.h"
 
-/* Calls a node: operation is the word of NodeOperation without its prefix, target may be NULL. The
- * caller releases *ret_status, a NodeStatus. */
-int fleet_call(struct session *session, const char *node, const char *operation, const char *target,
+/* What a node is asked to do. */
+struct fleet_operation {
+    const char *name;   /* the word of NodeOperation without its prefix */
+    const char *target; /* NULL: all workers */
+    bool keep;
+};
+
+/* Calls a node. The caller releases *ret_status, a NodeStatus. */
+int fleet_call(struct session *session, const char *node, const struct fleet_operation *operation,
                json_t **ret_status, struct error *err);
 
 /* The names of the nodes that are connected, sorted. The caller releases it. */

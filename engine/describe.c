@@ -247,10 +247,8 @@ static void fill_queue(struct core *core, const struct queue *queue,
     ASSERT(response->pollers != NULL);
     task_queue_each_poll(queue->tasks, add_poller, &(struct poller_list){core, response});
     response->stats = stats_message(core, stats.backlog, stats.oldest_us);
-    response->stats->has_tasks_add_rate = response->stats->has_tasks_dispatch_rate = true;
     response->stats->tasks_add_rate = (float)stats.offer_rate;
     response->stats->tasks_dispatch_rate = (float)stats.match_rate;
-    response->has_in_flight = true;
     response->in_flight = (int64_t)stats.in_flight;
     response->stats_by_priority_key =
         arena_alloc(arena, TASK_QUEUE_PRIORITIES * sizeof response->stats_by_priority_key[0]);
@@ -290,6 +288,8 @@ enum core_result handle_describe_task_queue(struct core *core, const struct core
         fill_queue(core, queue, response);
     else
         response->stats = stats_message(core, 0, INT64_MAX);
+    response->has_in_flight = true;
+    response->stats->has_tasks_add_rate = response->stats->has_tasks_dispatch_rate = true;
     if (kind == QUEUE_ACTIVITY) {
         response->has_max_in_flight = response->has_slots = true;
         queue_setting_read(core, body->task_queue->name, &response->max_in_flight,

@@ -115,6 +115,8 @@ enum core_result handle_call_node(struct core *core, const struct core_request *
     task->has_call_token = task->has_operation = true;
     task->call_token = token_encode(core, &call->key);
     task->operation = body->operation;
+    task->has_keep = true;
+    task->keep = body->keep;
     task->target = text_copy(&core->outbox->arena, text_or_empty(body->target));
     reply_send_to(core, &link->key, true, false, task);
     return CORE_HANDLED;

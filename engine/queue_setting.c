@@ -82,6 +82,7 @@ void core_configure_queue(struct core *core, const char *queue, int32_t max_in_f
 {
     struct queue_setting *setting = get(core, queue);
     setting->configured_max = setting->max_in_flight = max_in_flight;
+    queue_get(core, QUEUE_ACTIVITY, queue); /* it is known before anybody uses it */
 }
 
 int core_recover_setting(struct core *core, const char *name, const struct store_blob *value,
@@ -108,6 +109,7 @@ int core_recover_setting(struct core *core, const char *name, const struct store
         if (setting->has_kept_max)
             setting->max_in_flight = setting->kept_max;
         setting->slots = setting->kept_slots;
+        queue_setting_apply(core, queue_get(core, QUEUE_ACTIVITY, queue));
     }
     arena_fini(&arena);
     return code;
@@ -233,13 +235,11 @@ enum core_result handle_set_queue_limit(struct core *core, const struct core_req
     struct queue_setting *setting = get(core, body->task_queue);
     int32_t slots_before = setting->slots;
     change(core, setting, body);
-    struct queue *queue = queue_find(core, QUEUE_ACTIVITY, body->task_queue);
-    if (queue != NULL) {
-        queue_setting_apply(core, queue);
-        queue_dirty(core, queue);
-        if (setting->slots != slots_before)
-            task_queue_each_poll(queue->tasks, tell_poll, &(struct audience){core, setting->slots});
-    }
+    struct queue *queue = queue_get(core, QUEUE_ACTIVITY, body->task_queue);
+    queue_setting_apply(core, queue);
+    queue_dirty(core, queue);
+    if (setting->slots != slots_before)
+        task_queue_each_poll(queue->tasks, tell_poll, &(struct audience){core, setting->slots});
     Api__SetQueueLimitResponse *response =
         message_new(&core->outbox->arena, &api__set_queue_limit_response__descriptor);
     response->has_max_in_flight = response->has_slots = true;

@@ -32,6 +32,7 @@ static Api__QueueStats *row_new(struct core *core, enum queue_kind kind, const c
     row->has_backlog = row->has_backlog_age_us = row->has_in_flight = true;
     row->has_max_in_flight = row->has_added_total = row->has_dispatched_total = true;
     row->has_pollers = row->has_slots = row->has_slots_used = true;
+    row->has_added_rate = row->has_dispatched_rate = true;
     return row;
 }
 
@@ -50,6 +51,8 @@ static void row_add(Api__QueueStats *row, const struct core *core, const struct 
     row->pollers += (int64_t)stats.polls;
     row->slots += (int64_t)stats.slots;
     row->slots_used += (int64_t)stats.slots_used;
+    row->added_rate += stats.offer_rate;
+    row->dispatched_rate += stats.match_rate;
 }
 
 static void fill_queues(struct core *core, Api__GetEngineStatsResponse *response)

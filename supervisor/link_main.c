@@ -22,6 +22,7 @@
 #include "common/clock.h"
 #include "common/exit_code.h"
 #include "common/fleet_config.h"
+#include "common/http_address.h"
 #include "common/limits.h"
 #include "common/log.h"
 #include "queues/connection.h"
@@ -65,6 +66,7 @@ struct link {
     struct link_node node;
     struct status_reader *status; /* NULL: no supervisor */
     struct link_http *http;       /* NULL: not served */
+    char http_address[HTTP_ADDRESS_TEXT_MAX];
     bool has_session;
     char engine_reason[ERROR_TEXT_MAX]; /* why there is no session */
     int epoll_fd;                       /* over what follows and HTTP, for the connection's loop */
@@ -316,7 +318,11 @@ static int open_http(struct link *link, const struct fleet_config *config, struc
         .context = link,
     };
     int code = link_http_open(&http, &link->http, err);
-    return code == 0 ? watch(link, link_http_fd(link->http), err) : code;
+    if (code != 0)
+        return code;
+    http_address_format(listen_fd, link->http_address);
+    link->node.http = link->http_address;
+    return watch(link, link_http_fd(link->http), err);
 }
 
 static int link_open(struct link *link, const struct fleet_config *config, struct error *err)

@@ -10,6 +10,7 @@
 #ifndef ARGOSY_SUPERVISOR_LINK_MESSAGE_H
 #define ARGOSY_SUPERVISOR_LINK_MESSAGE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/error.h"
@@ -54,6 +55,7 @@ struct link_order {
     uint32_t kind;
     uint32_t operation;           /* enum link_operation */
     uint64_t id;                  /* the link's own */
+    bool keep;                    /* of a drain: over a restart of the supervisor */
     char target[LINK_TARGET_MAX]; /* "GROUP", "GROUP/INDEX", "": all workers */
 };
 

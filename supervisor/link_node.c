@@ -99,6 +99,7 @@ static int make_status(struct link_node *node, struct arena *arena, Api__NodeSta
     if (rows == NULL || message->processes == NULL)
         return error_set(err, ERR_MEMORY, "out of memory");
     message->node = node->node;
+    message->http = node->http;
     message->phase = phase_name(status->phase);
     message->has_heartbeat_age_us = message->has_uptime_us = true;
     message->heartbeat_age_us = age_us(status->heartbeat_ns, now_ns);
@@ -132,6 +133,7 @@ static int pass_order(struct link_node *node, const Api__ServeNodeResponse *call
     }
     struct link_order order = {.kind = LINK_RECORD_ORDER,
                                .id = ++node->last_order,
+                               .keep = call->keep,
                                .operation = call->operation == NODE_OPERATION_DRAIN
                                                 ? LINK_OPERATION_DRAIN
                                                 : LINK_OPERATION_RESUME};

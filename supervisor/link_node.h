@@ -27,6 +27,7 @@ struct link_node {
     struct connection *connection; /* borrowed, as all here */
     struct status_reader *status;
     const char *node;
+    const char *http; /* where HTTP is served; NULL: nowhere */
     int supervisor_fd;
     uint64_t last_order;
     struct link_node_order orders[LINK_NODE_ORDERS_MAX];

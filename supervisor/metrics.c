@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "common/clock.h"
+#include "supervisor/probe.h"
 #include "supervisor/process_usage.h"
 
 /* The samples of one metric stand together under its HELP and TYPE. */
@@ -73,18 +74,16 @@ static bool is_worker(const struct status_process *process)
     return process->group[0] != '\0';
 }
 
-static void print_group(const struct status *status, size_t first, struct buffer *out)
+static void print_state(const struct status *status, const char *group, const char *state,
+                        struct buffer *out)
 {
-    const char *group = status->processes[first].group;
-    for (enum lifecycle_state state = LIFECYCLE_IDLE; state <= LIFECYCLE_STOPPED; state++) {
-        int64_t count = 0;
-        for (size_t i = first; i < status->process_count; i++) {
-            const struct status_process *process = &status->processes[i];
-            count += strcmp(process->group, group) == 0 && process->state == (int32_t)state;
-        }
-        sample(out, "argosy_workers", LABELS("group", group, "state", lifecycle_state_name(state)),
-               count);
+    int64_t count = 0;
+    for (size_t i = 0; i < status->process_count; i++) {
+        const struct status_process *process = &status->processes[i];
+        count +=
+            strcmp(process->group, group) == 0 && strcmp(status_process_state(process), state) == 0;
     }
+    sample(out, "argosy_workers", LABELS("group", group, "state", state), count);
 }
 
 static void print_workers(const struct status *status, struct buffer *out)
@@ -92,9 +91,12 @@ static void print_workers(const struct status *status, struct buffer *out)
     family(out, "argosy_workers", "gauge", "Worker processes by group and state.");
     for (size_t i = 0; i < status->process_count; i++) {
         const char *group = status->processes[i].group;
-        if (is_worker(&status->processes[i]) &&
-            (i == 0 || strcmp(status->processes[i - 1].group, group) != 0))
-            print_group(status, i, out);
+        if (!is_worker(&status->processes[i]) ||
+            (i > 0 && strcmp(status->processes[i - 1].group, group) == 0))
+            continue;
+        for (enum lifecycle_state state = LIFECYCLE_IDLE; state <= LIFECYCLE_STOPPED; state++)
+            print_state(status, group, lifecycle_state_name(state), out);
+        print_state(status, group, "drained", out);
     }
 }
 

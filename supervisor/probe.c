@@ -8,7 +8,8 @@
 
 const char *status_process_state(const struct status_process *process)
 {
-    if (process->is_drained && process->state == LIFECYCLE_STOPPED)
+    bool is_down = process->state == LIFECYCLE_STOPPED || process->state == LIFECYCLE_IDLE;
+    if (process->is_drained && is_down)
         return "drained";
     return lifecycle_state_name((enum lifecycle_state)process->state);
 }

@@ -41,7 +41,8 @@ struct process {
     char instance_id[UUID_TEXT_SIZE];
     uint64_t started_ns; /* of this pid */
     uint32_t restarts[DEATH_KIND_COUNT];
-    bool is_drained; /* an operator wants it down */
+    bool is_drained;    /* an operator wants it down */
+    bool is_drain_kept; /* over a restart of the supervisor, too */
 
     /* links; -1: none */
     int pidfd;

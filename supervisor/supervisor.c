@@ -18,6 +18,7 @@
 #include "common/assert.h"
 #include "common/exit_code.h"
 #include "common/log.h"
+#include "supervisor/drain_list.h"
 #include "supervisor/link_channel.h"
 #include "supervisor/status_page.h"
 
@@ -76,6 +77,22 @@ static bool is_in_terminal(void)
     return sigaction(SIGHUP, NULL, &hangup) == 0 && hangup.sa_handler != SIG_IGN;
 }
 
+/* What was drained to stay so is not started. */
+static int recall_drains(struct supervisor *supervisor, struct error *err)
+{
+    struct buffer names;
+    int code = drain_list_read(supervisor->setting.config->data_dir, &names, err);
+    for (size_t i = 0; code == 0 && i < supervisor->process_count; i++) {
+        struct process *process = &supervisor->processes[i];
+        if (process->rank != PROCESS_RANK_WORKER || !drain_list_has(&names, process->name))
+            continue;
+        process->is_drained = process->is_drain_kept = true;
+        log_info("process.drained", "name=%s kept=true", process->name);
+    }
+    buffer_fini(&names);
+    return code;
+}
+
 static int supervisor_open(struct supervisor *supervisor, const struct placement *placement,
                            const struct process_setting *setting, struct error *err)
 {
@@ -91,6 +108,9 @@ static int supervisor_open(struct supervisor *supervisor, const struct placement
     if (code != 0)
         return code;
     supervisor->setting.status_fd = status_page_fd(supervisor->page);
+    code = recall_drains(supervisor, err);
+    if (code != 0)
+        return code;
 
     /* Children of dead children become ours, as they would process 1's. */
     prctl(PR_SET_CHILD_SUBREAPER, 1);
@@ -242,27 +262,65 @@ static bool is_target(const struct process *process, const char *target)
            strcmp(process->pin->group->name, target) == 0;
 }
 
+static bool is_kept_after(const struct process *process, const struct link_order *order)
+{
+    if (!is_target(process, order->target))
+        return process->is_drain_kept;
+    return order->operation == LINK_OPERATION_DRAIN && (process->is_drain_kept || order->keep);
+}
+
+/* Writes which workers stay drained over a restart, if the order changes that. */
+static int keep_drains(const struct supervisor *supervisor, const struct link_order *order,
+                       struct error *err)
+{
+    struct buffer names = {0};
+    bool is_changed = false;
+    for (size_t i = 0; i < supervisor->process_count; i++) {
+        const struct process *process = &supervisor->processes[i];
+        bool is_kept = is_kept_after(process, order);
+        is_changed = is_changed || is_kept != process->is_drain_kept;
+        if (is_kept)
+            buffer_printf(&names, "%s\n", process->name);
+    }
+    int code = 0;
+    if (names.failed)
+        code = error_set(err, ERR_MEMORY, "out of memory");
+    else if (is_changed)
+        code = drain_list_write(supervisor->setting.config->data_dir, &names, err);
+    buffer_fini(&names);
+    return code;
+}
+
+static size_t count_targets(const struct supervisor *supervisor, const char *target)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < supervisor->process_count; i++)
+        count += is_target(&supervisor->processes[i], target);
+    return count;
+}
+
 /* Says what is wanted of the workers; go_up and their deaths do the rest. */
 static int apply_order(struct supervisor *supervisor, const struct link_order *order,
                        struct error *err)
 {
-    size_t count = 0;
     if (supervisor->is_stopping)
         return error_set(err, ERR_STATE, "the fleet is ending");
-    for (size_t i = 0; i < supervisor->process_count; i++) {
+    if (count_targets(supervisor, order->target) == 0)
+        return error_set(err, ERR_NOT_FOUND, "no worker or group \"%s\" on this node",
+                         order->target);
+    int code = keep_drains(supervisor, order, err);
+    for (size_t i = 0; code == 0 && i < supervisor->process_count; i++) {
         struct process *process = &supervisor->processes[i];
         if (!is_target(process, order->target))
             continue;
-        count++;
+        process->is_drain_kept = is_kept_after(process, order);
         process->is_drained = order->operation == LINK_OPERATION_DRAIN;
         if (process->is_drained)
             stop_process(process, false);
-        log_info(process->is_drained ? "process.drained" : "process.resumed", "name=%s",
-                 process->name);
+        log_info(process->is_drained ? "process.drained" : "process.resumed", "name=%s kept=%s",
+                 process->name, process->is_drain_kept ? "true" : "false");
     }
-    return count > 0 ? 0
-                     : error_set(err, ERR_NOT_FOUND, "no worker or group \"%s\" on this node",
-                                 order->target);
+    return code;
 }
 
 static void take_order(struct supervisor *supervisor, int link_fd, const struct link_order *order)

@@ -89,10 +89,13 @@ static void test_call_reaches_the_link(void **state)
 {
     struct fixture *f = *state;
     uint64_t link = open_link(f, LINK, "i-link");
-    uint64_t asked = call(f, NODE_OPERATION_DRAIN, "gpu/0");
+    Api__CallNodeRequest request = call_request(NODE_OPERATION_DRAIN, "gpu/0");
+    request.has_keep = request.keep = true;
+    uint64_t asked = fixture_send(f, CLIENT, METHOD_CALL_NODE, &request);
     const Api__ServeNodeResponse *order = take_call(f, LINK, link);
     assert_int_equal(order->operation, NODE_OPERATION_DRAIN);
     assert_string_equal(order->target, "gpu/0");
+    assert_true(order->keep);
     assert_null(fixture_find(f, CLIENT, asked));
 
     Api__NodeStatus status = API__NODE_STATUS__INIT;

@@ -225,6 +225,7 @@ static void test_figures(void **state)
     assert_int_equal(row->in_flight, 0);
     assert_int_equal(row->added_total, 3);
     assert_int_equal(row->pollers, 0);
+    assert_true(row->added_rate > 0 && row->dispatched_rate == 0);
     uint64_t poll = script_poll_activity(f, 3, 2);
     activity_task_message *a = script_activity_task(f, 3, poll);
     script_activity_task(f, 3, poll);
@@ -232,6 +233,7 @@ static void test_figures(void **state)
     assert_int_equal(row->backlog, 1);
     assert_int_equal(row->in_flight, 2);
     assert_int_equal(row->dispatched_total, 2);
+    assert_true(row->dispatched_rate > 0 && row->dispatched_rate < row->added_rate);
     assert_int_equal(row->slots, 2);
     assert_int_equal(row->slots_used, 2);
     /* The third takes the place of the first; two are lost, and added again. */
