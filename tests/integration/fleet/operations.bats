@@ -1,0 +1,38 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# The commands of docs/operations.md, word for word.
+
+load ../../page.bash
+
+setup() {
+  page_setup docs/operations.md
+  PATH="$PWD/build/release/bin:$PATH"
+}
+
+teardown() {
+  fleet_stop
+}
+
+# expect HEADING N TEXT...: runs the block and looks for the texts in what it prints.
+expect() {
+  run page_lines "$1" "$2" # each is printed before it runs
+  echo "$output"
+  [ "$status" = 0 ]
+  local text
+  for text in "${@:3}"; do
+    [[ "$output" == *"$text"* ]] || { echo "not there: $text"; return 1; }
+  done
+}
+
+@test "the page's commands do what it says" {
+  page_fleet "Looking" 1
+  expect "Looking" 2 "node node-1: running" "gpu/0" "activity tasks: 0 waiting, 0 at workers (at most 64)" \
+    '"maxInFlight": 64'
+  expect "Concurrency" 1 "at most 8 at once over the fleet" ", 4 in each process" \
+    "set to 4 in each process" "at most 64 at once over the fleet, in each process as it was configured"
+  expect "Draining" 1 "1 worker drained" "gpu/0    -" "2 workers drained" "3 workers ready"
+  expect "Scaling" 1 '"queue":"gpu-queue","desired_work":0,"backlog":0' '"slots":32'
+  expect "Probes" 1 /readyz
+  expect "Metrics" 1 'argosy_task_queue_max_in_flight{queue="gpu-queue",kind="activity"} 64' \
+    'argosy_workers{group="cpu",state="ready"} 2' 'argosy_engine_up 1'
+}

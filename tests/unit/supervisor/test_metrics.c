@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * test_metrics: what /metrics says is Prometheus' text format, keeps its conventions, and is what
+ * docs/operations.md lists: neither has a name that the other lacks.
+ */
+#include "tests/test.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "supervisor/metrics.h"
+
+#define FAMILIES_MAX 64
+#define TEXT_SIZE    1024
+
+struct family {
+    char name[128], type[16];
+    bool is_documented;
+};
+
+static struct status_process processes[3];
+static struct status status;
+static Api__QueueStats queue, sticky;
+static Api__QueueStats *queues[] = {&queue, &sticky};
+static Api__MethodCount method;
+static Api__MethodCount *methods[] = {&method};
+static int64_t commit_bounds[] = {1000, 10000}, commit_counts[] = {3, 2, 1};
+static Api__GetEngineStatsResponse engine;
+static struct metrics_view view;
+static struct buffer page;
+static struct family families[FAMILIES_MAX];
+static size_t family_count;
+
+static void fill_processes(void)
+{
+    static const char *const names[] = {"engine", "cpu/0", "cpu/1"};
+    memset(processes, 0, sizeof processes);
+    for (size_t i = 0; i < 3; i++) {
+        strcpy(processes[i].name, names[i]);
+        strcpy(processes[i].group, i == 0 ? "" : "cpu");
+        processes[i].pid = getpid();
+        processes[i].state = LIFECYCLE_READY;
+        processes[i].started_ns = 90 * NS_PER_S;
+    }
+    processes[1].restarts[DEATH_KIND_SIGNAL] = 2;
+    processes[2].is_drained = true;
+    processes[2].state = LIFECYCLE_STOPPED;
+    processes[2].pid = 0;
+    status = (struct status){.heartbeat_ns = 98500 * NS_PER_MS,
+                             .phase = STATUS_PHASE_RUNNING,
+                             .process_count = 3,
+                             .processes = processes};
+}
+
+static void fill_engine(void)
+{
+    api__get_engine_stats_response__init(&engine);
+    api__queue_stats__init(&queue);
+    api__queue_stats__init(&sticky);
+    api__method_count__init(&method);
+    queue.queue = "a\"q\\\n"; /* whatever a name holds, a line stays a line */
+    queue.kind = "activity";
+    queue.backlog = 7;
+    queue.backlog_age_us = 1500000;
+    queue.slots = 4;
+    queue.slots_used = 3;
+    sticky.queue = "";
+    sticky.kind = "sticky";
+    method.method = "Hello";
+    method.count = 4;
+    engine.queues = queues;
+    engine.n_queues = 2;
+    engine.requests = methods;
+    engine.n_requests = 1;
+    engine.commit_bounds_us = commit_bounds;
+    engine.n_commit_bounds_us = 2;
+    engine.commit_counts = commit_counts;
+    engine.n_commit_counts = 3;
+    engine.commit_sum_us = 123456;
+}
+
+/* Reads the families of the page, in their order. */
+static void read_families(void)
+{
+    char text[TEXT_SIZE];
+    const char *line = buffer_text(&page);
+    family_count = 0;
+    for (; *line != '\0'; line += strcspn(line, "\n") + 1) {
+        snprintf(text, sizeof text, "%.*s", (int)strcspn(line, "\n"), line);
+        struct family *family = &families[family_count];
+        if (sscanf(text, "# TYPE %127s %15s", family->name, family->type) != 2)
+            continue;
+        family->is_documented = false;
+        family_count++;
+        assert_true(family_count < FAMILIES_MAX);
+    }
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    fill_processes();
+    fill_engine();
+    view = (struct metrics_view){.status = &status,
+                                 .now_ns = 100 * NS_PER_S,
+                                 .now_utc_us = INT64_C(1700000000000000),
+                                 .is_engine_up = true,
+                                 .engine = &engine};
+    page = (struct buffer){0};
+    metrics_print(&view, &page);
+    read_families();
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    buffer_fini(&page);
+    return 0;
+}
+
+static struct family *find_family(const char *name)
+{
+    for (size_t i = 0; i < family_count; i++) {
+        if (strcmp(families[i].name, name) == 0)
+            return &families[i];
+    }
+    return NULL;
+}
+
+static void expect_line(const char *line)
+{
+    char whole[TEXT_SIZE];
+    snprintf(whole, sizeof whole, "\n%s\n", line);
+    if (strstr(buffer_text(&page), whole) == NULL)
+        fail_msg("no line %s in\n%s", line, buffer_text(&page));
+}
+
+static void values_are_told(void **state)
+{
+    (void)state;
+    expect_line("argosy_supervisor_heartbeat_age_seconds 1.500000");
+    expect_line("argosy_workers{group=\"cpu\",state=\"ready\"} 1");
+    expect_line("argosy_workers{group=\"cpu\",state=\"drained\"} 1");
+    expect_line("argosy_workers{group=\"cpu\",state=\"stopped\"} 0");
+    expect_line("argosy_process_restarts_total{process=\"cpu/0\",reason=\"signal\"} 2");
+    expect_line("argosy_process_start_time_seconds{process=\"engine\"} 1699999990.000000");
+    expect_line("argosy_engine_requests_total{method=\"Hello\"} 4");
+    expect_line("argosy_task_queue_backlog{queue=\"a\\\"q\\\\\\n\",kind=\"activity\"} 7");
+    expect_line("argosy_task_queue_backlog_age_seconds{queue=\"a\\\"q\\\\\\n\",kind=\"activity\"} "
+                "1.500000");
+    expect_line(
+        "argosy_task_queue_slots{queue=\"a\\\"q\\\\\\n\",kind=\"activity\",state=\"free\"} 1");
+}
+
+/* Buckets are cumulative, and the last one is the count. */
+static void histogram_is_cumulative(void **state)
+{
+    (void)state;
+    expect_line("argosy_engine_commit_seconds_bucket{le=\"0.001\"} 3");
+    expect_line("argosy_engine_commit_seconds_bucket{le=\"0.01\"} 5");
+    expect_line("argosy_engine_commit_seconds_bucket{le=\"+Inf\"} 6");
+    expect_line("argosy_engine_commit_seconds_sum 0.123456");
+    expect_line("argosy_engine_commit_seconds_count 6");
+}
+
+static void engine_that_is_away_has_no_figures(void **state)
+{
+    (void)state;
+    view.engine = NULL;
+    view.is_engine_up = false;
+    buffer_fini(&page);
+    page = (struct buffer){0};
+    metrics_print(&view, &page);
+    expect_line("argosy_engine_up 0");
+    assert_null(strstr(buffer_text(&page), "argosy_task_queue"));
+    assert_non_null(strstr(buffer_text(&page), "argosy_workers{"));
+}
+
+/* The name of a sample's family; a histogram's samples have endings of their own. */
+static bool belongs_to(const char *sample, const struct family *family)
+{
+    size_t length = strcspn(sample, "{ "), size = strlen(family->name);
+    if (strncmp(sample, family->name, size) != 0)
+        return false;
+    const char *rest = sample + size;
+    size_t rest_length = length - size;
+    if (strcmp(family->type, "histogram") != 0)
+        return rest_length == 0;
+    return (rest_length == 7 && strncmp(rest, "_bucket", 7) == 0) ||
+           (rest_length == 4 && strncmp(rest, "_sum", 4) == 0) ||
+           (rest_length == 6 && strncmp(rest, "_count", 6) == 0);
+}
+
+/* HELP, TYPE, then the samples of that family and of no other; each family once. */
+static void page_is_well_formed(void **state)
+{
+    (void)state;
+    const struct family *family = NULL;
+    char expected[TEXT_SIZE] = "";
+    size_t seen = 0, samples = 0;
+    assert_true(page.size > 0 && page.data[page.size - 1] == '\n');
+    char *text = strdup(buffer_text(&page)), *rest = text, *line;
+    while ((line = strsep(&rest, "\n")) != NULL && *line != '\0') {
+        char *end;
+        if (strncmp(line, "# HELP ", 7) == 0) {
+            snprintf(expected, sizeof expected, "# TYPE %.*s ", (int)strcspn(line + 7, " "),
+                     line + 7);
+            assert_int_equal(line[strlen(line) - 1], '.'); /* a sentence */
+        } else if (line[0] == '#') {
+            assert_memory_equal(line, expected, strlen(expected));
+            family = &families[seen++];
+            assert_ptr_equal(find_family(family->name), family);
+        } else {
+            assert_non_null(family);
+            if (!belongs_to(line, family))
+                fail_msg("%s is not of %s", line, family->name);
+            strtod(strrchr(line, ' ') + 1, &end);
+            assert_true(*end == '\0');
+            samples++;
+        }
+    }
+    free(text);
+    assert_int_equal(seen, family_count);
+    assert_true(samples > family_count);
+}
+
+static bool ends_with(const char *text, const char *end)
+{
+    size_t length = strlen(text), size = strlen(end);
+    return length >= size && strcmp(text + length - size, end) == 0;
+}
+
+/* https://prometheus.io/docs/practices/naming: one prefix, base units, counters end in _total. */
+static void names_keep_the_conventions(void **state)
+{
+    (void)state;
+    static const char *const wrong_units[] = {"_ms", "_us", "_ns",  "_milliseconds", "_minutes",
+                                              "_kb", "_mb", "_kib", "_mib",          "_percent"};
+    for (size_t i = 0; i < family_count; i++) {
+        const struct family *family = &families[i];
+        assert_memory_equal(family->name, "argosy_", 7);
+        assert_int_equal(strspn(family->name, "abcdefghijklmnopqrstuvwxyz_"), strlen(family->name));
+        bool is_counter = strcmp(family->type, "counter") == 0;
+        if (is_counter != ends_with(family->name, "_total"))
+            fail_msg("%s is a %s", family->name, family->type);
+        if (!is_counter && strcmp(family->type, "gauge") != 0 &&
+            strcmp(family->type, "histogram") != 0)
+            fail_msg("%s is a %s", family->name, family->type);
+        for (size_t u = 0; u < sizeof wrong_units / sizeof wrong_units[0]; u++)
+            assert_false(ends_with(family->name, wrong_units[u]));
+        if (strstr(family->name, "_age") != NULL || strstr(family->name, "_time") != NULL ||
+            strcmp(family->type, "histogram") == 0)
+            assert_non_null(strstr(family->name, "_seconds"));
+        if (strstr(family->name, "_memory") != NULL)
+            assert_true(ends_with(family->name, "_bytes"));
+    }
+}
+
+/* The rows of the page's table of metrics: | `name` | type | ... */
+static void documentation_lists_them_all(void **state)
+{
+    (void)state;
+    char path[TEXT_SIZE], line[TEXT_SIZE], name[128], type[16];
+    const char *source_dir = getenv("ARGOSY_SOURCE_DIR");
+    snprintf(path, sizeof path, "%s/docs/operations.md", source_dir != NULL ? source_dir : ".");
+    FILE *file = fopen(path, "r");
+    if (file == NULL)
+        fail_msg("cannot read %s", path);
+    while (fgets(line, sizeof line, file) != NULL) {
+        if (sscanf(line, "| `argosy_%119[a-z_]` | %15s |", name, type) != 2)
+            continue;
+        char whole[136];
+        snprintf(whole, sizeof whole, "argosy_%s", name);
+        struct family *family = find_family(whole);
+        if (family == NULL)
+            fail_msg("%s is documented, and not told", whole);
+        assert_string_equal(type, family->type);
+        assert_false(family->is_documented);
+        family->is_documented = true;
+    }
+    fclose(file);
+    for (size_t i = 0; i < family_count; i++) {
+        if (!families[i].is_documented)
+            fail_msg("%s is not documented", families[i].name);
+    }
+}
+
+#define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(values_are_told),
+        TEST(histogram_is_cumulative),
+        TEST(engine_that_is_away_has_no_figures),
+        TEST(page_is_well_formed),
+        TEST(names_keep_the_conventions),
+        TEST(documentation_lists_them_all),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
