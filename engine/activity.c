@@ -35,8 +35,11 @@ static struct timeout next_timeout(const struct core *core, const struct activit
 {
     struct timeout best = {expiration(activity), TIMEOUT_TYPE_SCHEDULE_TO_CLOSE};
     if (!activity_is_started(activity)) {
+        /* While the engine was down nobody could take it. */
+        int64_t due_us =
+            core->recovered_us > activity->due_us ? core->recovered_us : activity->due_us;
         if (activity->schedule_to_start_us > 0)
-            consider(&best, activity->due_us + activity->schedule_to_start_us,
+            consider(&best, due_us + activity->schedule_to_start_us,
                      TIMEOUT_TYPE_SCHEDULE_TO_START);
         return best;
     }

@@ -43,7 +43,10 @@ trained() {
     finetune "$1" || status=$?
   done
   [ "$status" = 0 ] || { cat "$FLEET_DIR/$1".*; return 1; }
-  HEAD=$(jq -er .result.head.artifact "$FLEET_DIR/$1.json")
+  HEAD=$(client model list --output json |
+    jq -er --argjson version "$(jq .result.version "$FLEET_DIR/$1.json")" '
+      [.registered[] | select(.name == "same" and .version == $version)]
+      | if length == 1 then .[0].files[] | select(.name == "head.safetensors") | .artifact else null end')
 }
 
 # checkpoint JOB_ID STEP: waits until the engine knows of a checkpoint behind that step; sets VICTIM
