@@ -25,8 +25,7 @@
 /* Both steps take milliseconds; whoever asked would rather hear of a failure than wait. */
 static const struct argosy_retry_policy retry = {.initial_interval_ms = 500, .maximum_attempts = 3};
 
-#define STEP_TIMEOUT_MS  30000
-#define QUEUE_TIMEOUT_MS 60000 /* nobody serves the queue */
+#define STEP_TIMEOUT_MS 30000
 
 struct question {
     const char *collection;
@@ -144,7 +143,7 @@ static int model_find(struct argosy_workflow *workflow, struct question *questio
                                            .task_queue = FLEET_QUEUE_STORAGE,
                                            .input = {&input, 1},
                                            .start_to_close_timeout_ms = STEP_TIMEOUT_MS,
-                                           .schedule_to_start_timeout_ms = QUEUE_TIMEOUT_MS,
+                                           .schedule_to_start_timeout_ms = INTERACTIVE_WAIT_MS,
                                            .retry_policy = retry,
                                            .priority = QUESTION_PRIORITY,
                                        },
@@ -170,7 +169,7 @@ static int question_embed(struct argosy_workflow *workflow, const struct questio
                                        .task_queue = FLEET_QUEUE_GPU,
                                        .input = {&input, 1},
                                        .start_to_close_timeout_ms = STEP_TIMEOUT_MS,
-                                       .schedule_to_start_timeout_ms = QUEUE_TIMEOUT_MS,
+                                       .schedule_to_start_timeout_ms = INTERACTIVE_WAIT_MS,
                                        .retry_policy = retry,
                                        .priority = QUESTION_PRIORITY,
                                    },
@@ -195,7 +194,7 @@ static int neighbours_search(struct argosy_workflow *workflow, const struct ques
                                        .task_queue = FLEET_QUEUE_STORAGE,
                                        .input = ARGOSY_PAYLOADS(input, *vector),
                                        .start_to_close_timeout_ms = STEP_TIMEOUT_MS,
-                                       .schedule_to_start_timeout_ms = QUEUE_TIMEOUT_MS,
+                                       .schedule_to_start_timeout_ms = INTERACTIVE_WAIT_MS,
                                        .retry_policy = retry,
                                        .priority = QUESTION_PRIORITY,
                                    },

@@ -53,6 +53,11 @@
 #define ACTIVITY_EVALUATE_CLASSIFIER "evaluate_classifier"
 #define ACTIVITY_REGISTER_MODEL      "register_model"
 
+/* How long a step that somebody waits for may stand in its queue before an attempt begins, in
+ * milliseconds: by then nobody serves the queue, or far too few do, and the caller hears of it.
+ * Bulk work (embed_artifact, training) waits as long as it has to. */
+#define INTERACTIVE_WAIT_MS 60000
+
 /* What the activities are given as their user_data. All of it is borrowed. */
 struct shipped_context {
     struct storage_client *storage;    /* connects with the first call */

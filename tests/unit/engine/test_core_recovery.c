@@ -156,6 +156,25 @@ static void test_timeouts_while_down(void **state)
     assert_memory_equal(again->heartbeat_details->payloads[0]->data.data, "more", 4);
 }
 
+/* The engine is down longer than a task may wait in its queue: nobody could take it meanwhile, so
+ * the wait counts from the recovery. */
+static void test_wait_in_queue_while_down(void **state)
+{
+    struct fixture *f = *state;
+    script_start(f, "queued");
+    Api__Command *waiting = script_schedule(f, "a");
+    waiting->schedule_activity_task_command_attributes->schedule_to_start_timeout =
+        script_duration(f, 60 * S);
+    script_respond(f, 2, script_workflow_task(f, 2, script_poll_workflow(f, 2, 1)), waiting);
+    fixture_advance(f, 30 * S);
+    f->now_us += 600 * S; /* down */
+    fixture_restart(f);
+    fixture_advance(f, 60 * S - 1);
+    assert_null(strstr(fixture_history(f, "queued"), "ACTIVITY_TASK_TIMED_OUT"));
+    fixture_advance(f, 1);
+    assert_non_null(strstr(fixture_history(f, "queued"), "ACTIVITY_TASK_TIMED_OUT"));
+}
+
 /* A run timeout that passed while the engine was down ends the run, back-off or not. */
 static void test_run_timeout_while_down(void **state)
 {
@@ -181,7 +200,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
         TEST(test_answer_to_undone_task),     TEST(test_undone_handing_out),
         TEST(test_answer_to_forgotten_query), TEST(test_timeouts_while_down),
-        TEST(test_run_timeout_while_down),
+        TEST(test_wait_in_queue_while_down),  TEST(test_run_timeout_while_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -34,13 +34,14 @@ struct promise {
     const char *activity, *queue;
     int64_t start_to_close_s, heartbeat_s, initial_interval_s;
     int attempts;
+    int64_t schedule_to_start_s;
 };
 
-static const struct promise validate = {"validate_input", "cpu-queue", 30, 0, 1, 3};
-static const struct promise clean = {"preprocess", "cpu-queue", 30, 0, 1, 3};
-static const struct promise infer = {"run_inference", "gpu-queue", 120, 30, 2, 2};
-static const struct promise clean_batch = {"preprocess_batch", "cpu-queue", 60, 0, 1, 3};
-static const struct promise embed = {"compute_embeddings", "gpu-queue", 300, 30, 2, 2};
+static const struct promise validate = {"validate_input", "cpu-queue", 30, 0, 1, 3, 0};
+static const struct promise clean = {"preprocess", "cpu-queue", 30, 0, 1, 3, 0};
+static const struct promise infer = {"run_inference", "gpu-queue", 120, 30, 2, 2, 60};
+static const struct promise clean_batch = {"preprocess_batch", "cpu-queue", 60, 0, 1, 3, 0};
+static const struct promise embed = {"compute_embeddings", "gpu-queue", 300, 30, 2, 2, 60};
 
 /* The open task schedules exactly this step with this input; then its events are written. Returns
  * the scheduled event's id. */
@@ -59,6 +60,9 @@ static int64_t assert_step(const struct promise *promise, const char *activity_i
     assert_int_equal(step->start_to_close_timeout->seconds, promise->start_to_close_s);
     assert_int_equal(step->heartbeat_timeout != NULL ? step->heartbeat_timeout->seconds : 0,
                      promise->heartbeat_s);
+    assert_int_equal(
+        step->schedule_to_start_timeout != NULL ? step->schedule_to_start_timeout->seconds : 0,
+        promise->schedule_to_start_s);
     assert_null(step->schedule_to_close_timeout);
     assert_int_equal(step->retry_policy->initial_interval->seconds, promise->initial_interval_s);
     assert_true(step->retry_policy->backoff_coefficient == 2);
