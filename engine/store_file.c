@@ -4,12 +4,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <unistd.h>
+
+#include "common/sqlite_file.h"
 
 /* "Argo": tells file(1), and us, whose file this is. */
 #define APPLICATION_ID 0x4172676f
@@ -73,144 +74,33 @@ fail:
     return ERR_STORAGE;
 }
 
-/* Makes the file's own name survive a power cut. */
-static int sync_directory(const char *path, struct error *err)
+/* The store gets its random name. */
+static int name_store(sqlite3 *db, struct error *err)
 {
-    char *copy = strdup(path);
-    if (copy == NULL)
-        return error_set(err, ERR_MEMORY, "no memory for a path");
-    const char *folder = dirname(copy);
-    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    int code = 0;
-    if (fd < 0 || fsync(fd) != 0)
-        code = error_set_errno(err, ERR_STORAGE, errno, "could not sync folder %s", folder);
-    if (fd >= 0)
-        close(fd);
-    free(copy);
-    return code;
+    char id[UUID_TEXT_SIZE], insert[96];
+    uuid_create(id);
+    snprintf(insert, sizeof insert, "INSERT INTO store VALUES ('%s')", id);
+    return sqlite_exec(db, insert, err);
 }
 
-/* Settings of every connection. Checkpoints are made by the store's upkeep thread alone. */
-static int configure(sqlite3 *db, struct error *err)
-{
-    return sqlite_exec(db,
-                       "PRAGMA synchronous = FULL;"
-                       "PRAGMA wal_autocheckpoint = 0;"
-                       "PRAGMA temp_store = MEMORY;"
-                       "PRAGMA cache_size = -4096;",
-                       err);
-}
-
-static int check_version(sqlite3 *db, const char *path, int64_t *ret_version, struct error *err)
-{
-    int64_t application_id = 0, version = 0, tables = 0;
-    int code = sqlite_get_int64(db, "PRAGMA application_id", &application_id, err);
-    if (code == 0)
-        code = sqlite_get_int64(db, "PRAGMA user_version", &version, err);
-    if (code == 0)
-        code = sqlite_get_int64(db, "SELECT count(*) FROM sqlite_schema", &tables, err);
-    if (code != 0)
-        return code;
-    bool is_new = application_id == 0 && version == 0 && tables == 0;
-    if (!is_new && application_id != APPLICATION_ID)
-        return error_set(err, ERR_STORAGE, "%s: not a store of Argosy", path);
-    if (version > STORE_SCHEMA_VERSION)
-        return error_set(err, ERR_UNSUPPORTED,
-                         "%s: written by a newer Argosy (schema %lld, this one knows %d)", path,
-                         (long long)version, STORE_SCHEMA_VERSION);
-    *ret_version = version;
-    return 0;
-}
-
-/* A file system without shared memory maps refuses the write-ahead log without an error: SQLite
- * then answers with the journal mode that it kept. */
-static int set_write_ahead_log(sqlite3 *db, const char *path, struct error *err)
-{
-    static const char sql[] = "PRAGMA journal_mode = WAL";
-    sqlite3_stmt *stmt;
-    int code = sqlite_prepare(db, sql, &stmt, err);
-    if (code != 0)
-        return code;
-    code = sqlite_step_row(stmt, err, sql);
-    const char *mode = code == 1 ? sqlite_column_text(stmt, 0) : "none";
-    if (code >= 0)
-        code = strcmp(mode, "wal") == 0 ? 0
-                                        : error_set(err, ERR_STORAGE,
-                                                    "%s: its file system cannot hold a "
-                                                    "write-ahead log (journal mode \"%s\")",
-                                                    path, mode);
-    sqlite3_finalize(stmt);
-    return code;
-}
-
-/* All missing migrations in one transaction. */
-static int migrate(sqlite3 *db, int64_t version, struct error *err)
-{
-    if (version == STORE_SCHEMA_VERSION)
-        return 0;
-    int code = sqlite_exec(db, "BEGIN IMMEDIATE", err);
-    if (code == 0 && version == 0) {
-        char id[UUID_TEXT_SIZE], settings[64];
-        uuid_create(id);
-        snprintf(settings, sizeof settings, "PRAGMA application_id = %d", APPLICATION_ID);
-        code = sqlite_exec(db, settings, err);
-        if (code == 0)
-            code = sqlite_exec(db, migrations[version++], err);
-        char insert[96];
-        snprintf(insert, sizeof insert, "INSERT INTO store VALUES ('%s')", id);
-        if (code == 0)
-            code = sqlite_exec(db, insert, err);
-    }
-    while (code == 0 && version < STORE_SCHEMA_VERSION)
-        code = sqlite_exec(db, migrations[version++], err);
-    char set_version[64];
-    snprintf(set_version, sizeof set_version, "PRAGMA user_version = %d", STORE_SCHEMA_VERSION);
-    if (code == 0)
-        code = sqlite_exec(db, set_version, err);
-    if (code == 0)
-        code = sqlite_exec(db, "COMMIT", err);
-    return code;
-}
+/* Checkpoints are made by the store's upkeep thread alone. */
+static const struct sqlite_file_kind store_kind = {
+    .name = "a store of Argosy",
+    .application_id = APPLICATION_ID,
+    .migrations = migrations,
+    .version = STORE_SCHEMA_VERSION,
+    .settings = "PRAGMA wal_autocheckpoint = 0; PRAGMA cache_size = -4096",
+    .on_create = name_store,
+};
 
 int store_file_open(const char *path, sqlite3 **ret_db, struct error *err)
 {
-    sqlite3 *db = NULL;
-    int64_t version = 0;
-    int code = sqlite_open(path, true, &db, err);
-    /* The page size can only be set before the first page is written. */
-    if (code == 0)
-        code = sqlite_exec(db, "PRAGMA page_size = 8192", err);
-    if (code == 0)
-        code = check_version(db, path, &version, err);
-    if (code == 0)
-        code = set_write_ahead_log(db, path, err);
-    if (code == 0)
-        code = configure(db, err);
-    if (code == 0)
-        code = migrate(db, version, err);
-    /* Each time: the one that made the file may have been killed before it came here. */
-    if (code == 0)
-        code = sync_directory(path, err);
-    if (code != 0) {
-        sqlite_close(db);
-        return code;
-    }
-    *ret_db = db;
-    return 0;
+    return sqlite_file_open(&store_kind, path, ret_db, err);
 }
 
 int store_file_connect(const char *path, sqlite3 **ret_db, struct error *err)
 {
-    sqlite3 *db = NULL;
-    int code = sqlite_open(path, false, &db, err);
-    if (code == 0)
-        code = configure(db, err);
-    if (code != 0) {
-        sqlite_close(db);
-        return code;
-    }
-    *ret_db = db;
-    return 0;
+    return sqlite_file_connect(&store_kind, path, ret_db, err);
 }
 
 int store_file_id(sqlite3 *db, char ret_id[UUID_TEXT_SIZE], struct error *err)
