@@ -181,7 +181,7 @@ const struct command command_search = {
     .arguments = "COLLECTION QUESTION",
     .arguments_max = 2,
     .example = "argosy search docs \"how do I start a fleet?\" -k 3\n"
-               "argosy search docs \"limits\" --filter '{\"document_id\": \"docs/sdk.md\"}'",
+               "argosy search docs \"limits\" --filter '{\"document_id\": \"docs/storage.md\"}'",
     .options = {{search_options, session_options, common_options}},
     .run = search_run,
 };

@@ -96,6 +96,7 @@ const struct command *const command_table[] = {
     &command_workflow_result,
     &command_workflow_describe,
     &command_workflow_show,
+    &command_workflow_replay,
     &command_workflow_list,
     &command_workflow_count,
     &command_workflow_signal,

@@ -19,6 +19,7 @@ extern const struct command command_workflow_execute;
 extern const struct command command_workflow_result;
 extern const struct command command_workflow_describe;
 extern const struct command command_workflow_show;
+extern const struct command command_workflow_replay;
 extern const struct command command_workflow_list;
 extern const struct command command_workflow_count;
 extern const struct command command_workflow_signal;

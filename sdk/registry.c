@@ -3,7 +3,9 @@
 #include "sdk/registry.h"
 
 #include <dlfcn.h>
+#include <limits.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -117,8 +119,13 @@ int argosy_registry_add_async_activity(struct argosy_registry *registry, const c
 int argosy_registry_load_plugin(struct argosy_registry *registry, const char *path,
                                 struct argosy_error *err)
 {
+    /* A bare name would be searched for among the system's libraries. */
+    char here[PATH_MAX];
+    if (snprintf(here, sizeof here, "%s%s", strchr(path, '/') == NULL ? "./" : "", path) >=
+        (int)sizeof here)
+        return argosy_error_set(err, ARGOSY_ERR_INVALID, "a plug-in's path is too long");
     /* Never closed: what it registers is referred to for as long as the process lives. */
-    void *plugin = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    void *plugin = dlopen(here, RTLD_NOW | RTLD_LOCAL);
     if (plugin == NULL)
         return argosy_error_set(err, ARGOSY_ERR_NOT_FOUND, "could not load plug-in: %s", dlerror());
     const int *interface = dlsym(plugin, ARGOSY_PLUGIN_INTERFACE_SYMBOL);

@@ -33,8 +33,9 @@ ARGOSY_API int argosy_registry_add_async_activity(struct argosy_registry *regist
                                                   argosy_async_activity_function *function,
                                                   void *user_data, struct argosy_error *err);
 
-/* Loads the plug-in at path (plugin.h) and lets it register its types. ARGOSY_ERR_NOT_FOUND when
- * it cannot be loaded, ARGOSY_ERR_UNSUPPORTED when it was built for another plug-in interface. */
+/* Loads the plug-in at path (plugin.h; never searched for) and lets it register its types.
+ * ARGOSY_ERR_NOT_FOUND when it cannot be loaded, ARGOSY_ERR_UNSUPPORTED when it was built for
+ * another plug-in interface. */
 ARGOSY_API int argosy_registry_load_plugin(struct argosy_registry *registry, const char *path,
                                            struct argosy_error *err);
 

@@ -129,6 +129,25 @@ list_commands() {
   [ "$(jq -r .error.code <<<"$stderr")" = ERR_INVALID ]
 }
 
+@test "replay needs a history and what is registered; no engine" {
+  run -64 argosy workflow replay
+  [[ "$output" == *"a history is missing"* ]]
+  run -66 argosy workflow replay missing.json
+  echo '{"events": []}' >empty.json
+  run -65 argosy workflow replay empty.json
+  [[ "$output" == *"empty.json: not a history"* ]]
+  run -66 argosy workflow replay --plugin missing.so empty.json
+  [[ "$output" == *"cannot load plug-in missing.so"* ]]
+  local begin='{"eventId": "1", "eventType": "EVENT_TYPE_WORKFLOW_EXECUTION_STARTED",
+    "workflowExecutionStartedEventAttributes": {"workflowType": {"name": "%s"}}}'
+  printf "{\"events\": [$begin]}" Unheard >unheard.json
+  run -66 argosy workflow replay unheard.json
+  [[ "$output" == *'unheard.json: '*'"Unheard" is not registered'* ]]
+  printf "{\"events\": [$begin]}" PrepareAndInferWorkflow >begun.json
+  run -0 argosy workflow replay begun.json
+  [ "$output" = "begun.json: fits" ]
+}
+
 @test "no engine: status 69 and what to do" {
   run -69 --separate-stderr argosy workflow list
   [ -z "$output" ]

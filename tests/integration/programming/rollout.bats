@@ -60,10 +60,21 @@ task_failed() {
   # The worker says so too, of which run, and serves the others.
   fleet_wait_log 'level=warn .*event=worker.reported workflow_type="Rollout" workflow_id="rollout-1" .*event 5 is ActivityTaskScheduled'
   [ "$(client workflow execute --type Plain --id plain-1)" = 1 ]
+  # Without a worker it is known before.
+  history rollout-1 >"$FLEET_DIR/rollout-1.json"
+  history plain-1 >"$FLEET_DIR/plain-1.json"
+  cd "$FLEET_DIR"
+  run -1 --separate-stderr argosy workflow replay --plugin rollout.so plain-1.json rollout-1.json
+  [ "$output" = "plain-1.json: fits
+rollout-1.json: $message" ]
+  run -1 --separate-stderr argosy workflow replay --plugin rollout.so rollout-1.json --output json
+  jq -e --arg message "$message" '.histories ==
+    [{file: "rollout-1.json", fits: false, mismatch: $message}]' <<<"$output"
   # What people see without JSON.
   client workflow show --id rollout-1 --full | grep "WorkflowTaskFailed" | grep -q "StartTimer"
 
   deploy 1
+  [ "$(argosy workflow replay --plugin rollout.so - <rollout-1.json)" = "-: fits" ]
   [ "$(client workflow result --id rollout-1)" = 5 ]
 }
 
