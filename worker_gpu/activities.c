@@ -10,6 +10,7 @@
 #include "common/buffer.h"
 #include "common/limits.h"
 #include "common/log.h"
+#include "worker_gpu/classify_artifact.h"
 #include "worker_gpu/embed_artifact.h"
 #include "worker_gpu/embed_task.h"
 #include "worker_gpu/failure.h"
@@ -335,6 +336,9 @@ int gpu_activities_register(struct gpu_activities *activities, struct argosy_reg
 {
     struct argosy_error why = {0};
     int code = argosy_registry_add_activity(registry, ACTIVITY_EMBED_ARTIFACT, embed_artifact,
+                                            &activities->context, &why);
+    if (code == 0)
+        code = argosy_registry_add_activity(registry, ACTIVITY_CLASSIFY_ARTIFACT, classify_artifact,
                                             &activities->context, &why);
     if (code == 0)
         code = argosy_registry_add_async_activity(registry, ACTIVITY_RUN_INFERENCE, run_inference,

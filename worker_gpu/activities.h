@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * activities: run_inference and compute_embeddings, from the engine's task to its completion, and
- * what they share with embed_artifact.
+ * what they share with embed_artifact and classify_artifact.
  *
  *   taken     on the worker's loop: a gpu_task is made and put on the pool
  *   read      on a pool thread: JSON, model, checkpoint of the dispatch before, tokens; on a
@@ -13,8 +13,8 @@
  * no longer wanted leaves the queue before the next batch; when the worker drains it goes back to
  * the engine with its newest checkpoint (heartbeats.h), else it is closed as canceled.
  *
- * embed_artifact goes another way (embed_artifact.h): on a thread of the SDK, which gives its texts
- * to the same batcher. Failures are those of failure.h. A device that fails ends the process
+ * embed_artifact and classify_artifact go another way: on threads of the SDK, which give their
+ * texts to the same batcher. Failures are those of failure.h. A device that fails ends the process
  * through on_device_failed, and the engine counts every task it held as lost.
  *
  * Threading: create and destroy on one thread; the rest is inside.

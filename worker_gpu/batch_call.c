@@ -15,9 +15,11 @@ static void on_results(struct batch_job *job, uint32_t first_text, uint32_t coun
                        const float *vectors, const float *probabilities)
 {
     struct batch_call *call = (struct batch_call *)job;
-    size_t width = encoder_width(job->encoder);
-    (void)probabilities;
+    size_t width = encoder_width(job->encoder), classes = encoder_class_count(job->encoder);
     memcpy(call->vectors + first_text * width, vectors, count * width * sizeof *vectors);
+    if (call->probabilities != NULL && probabilities != NULL)
+        memcpy(call->probabilities + first_text * classes, probabilities,
+               count * classes * sizeof *probabilities);
 }
 
 static void on_end(struct batch_job *job, int code, const struct error *err)

@@ -26,6 +26,7 @@ struct batch_call {
     /* set by the caller before a submit */
     struct batch_job job; /* but its functions; what it points to is borrowed until the wait */
     float *vectors;       /* borrowed; [texts, width] */
+    float *probabilities; /* borrowed; [texts, classes]; NULL: not wanted */
 
     /* the call's own */
     struct argosy_activity *activity; /* borrowed: once it is canceled nobody wants the texts */
