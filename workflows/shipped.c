@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "workflows/embed_file.h"
+#include "workflows/evaluation/evaluate.h"
 #include "workflows/fine_tune.h"
 #include "workflows/ingest_activity.h"
 #include "workflows/search_activity.h"
@@ -21,6 +22,7 @@ static const struct {
     {WORKFLOW_FINE_TUNE, fine_tune},
     {WORKFLOW_DOCUMENT_INGEST, document_ingest},
     {WORKFLOW_SEARCH, search},
+    {WORKFLOW_EVAL, evaluate},
 };
 
 static const struct {
@@ -41,6 +43,10 @@ static const struct {
     {ACTIVITY_SEARCH_VECTORS, search_vectors},
     {ACTIVITY_PLAN_TEXTS, plan_texts},
     {ACTIVITY_ASSEMBLE_VECTORS, assemble_vectors},
+    {ACTIVITY_VALIDATE_SUITE, validate_suite},
+    {ACTIVITY_STORE_SUITE, store_suite},
+    {ACTIVITY_SCORE_SUITE, score_suite},
+    {ACTIVITY_WRITE_PAGE, write_page},
 };
 
 int shipped_register(struct argosy_registry *registry, const struct shipped_context *context,

@@ -16,6 +16,7 @@
  *     EmbedFileWorkflow         file of texts -> file of vectors          embed_file.c
  *         plan_texts (storage-queue) -> embed_artifact (gpu-queue), several at once
  *         -> assemble_vectors (storage-queue)
+ *     EvalWorkflow              suite, model -> scores, report    evaluation/evaluate.h
  *
  * Inputs and results are JSON payloads. run_inference takes the preprocessed text as a JSON string,
  * or {"text", "model"}; compute_embeddings a JSON list of texts; they and embed_artifact are
@@ -37,6 +38,7 @@
 #define WORKFLOW_DOCUMENT_INGEST   "DocumentIngestWorkflow"
 #define WORKFLOW_SEARCH            "SearchWorkflow"
 #define WORKFLOW_EMBED_FILE        "EmbedFileWorkflow"
+#define WORKFLOW_EVAL              "EvalWorkflow"
 
 #define ACTIVITY_VALIDATE_INPUT     "validate_input"
 #define ACTIVITY_PREPROCESS         "preprocess"
@@ -57,6 +59,12 @@
  * milliseconds: by then nobody serves the queue, or far too few do, and the caller hears of it.
  * Bulk work (embed_artifact, training) waits as long as it has to. */
 #define INTERACTIVE_WAIT_MS 60000
+
+#define ACTIVITY_VALIDATE_SUITE    "validate_suite"
+#define ACTIVITY_STORE_SUITE       "store_suite"
+#define ACTIVITY_CLASSIFY_ARTIFACT "classify_artifact"
+#define ACTIVITY_SCORE_SUITE       "score_suite"
+#define ACTIVITY_WRITE_PAGE        "write_page"
 
 /* What the activities are given as their user_data. All of it is borrowed. */
 struct shipped_context {

@@ -259,6 +259,15 @@ static void built_in_entries_take_what_their_workflows_take(void **state)
          ", \"held_out\": " REF "}, \"training\": {\"epochs\": 3}}",
          "finetune-j1"},
         {"finetune", "{\"name\": \"mine\", \"dataset\": " REF "}", NULL},
+        {"eval", "{\"suite\": \"s\", \"model\": \"mine@2\", \"cases\": " REF "}", "eval-s-mine@2"},
+        {"eval",
+         "{\"suite\": \"s\", \"model\": \"m\", \"cases\": " REF ", \"baseline\": {\"report\": " REF
+         "}, \"minimum\": {\"accuracy\": 0.9}}",
+         "eval-s-m"},
+        {"eval",
+         "{\"suite\": \"s\", \"model\": \"m\", \"cases\": " REF
+         ", \"minimum\": {\"accuracy\": \"high\"}}",
+         NULL},
     };
     struct argosy_factory *factory;
     assert_int_equal(argosy_factory_open(NULL, &factory, NULL), 0);
