@@ -116,6 +116,7 @@ const struct command *const command_table[] = {
     &command_collection_list,
     &command_collection_show,
     &command_collection_delete,
+    &command_eval,
     &command_task_queue,
     &command_task_queue_describe,
     &command_fleet,

@@ -35,6 +35,7 @@ extern const struct command command_embed;
 extern const struct command command_finetune;
 extern const struct command command_ingest;
 extern const struct command command_search;
+extern const struct command command_eval;
 extern const struct command command_task_queue_describe;
 extern const struct command command_collection_list;
 extern const struct command command_collection_show;
