@@ -5,6 +5,9 @@
 #include "api/codec.h"
 #include "common/limits.h"
 
+_Static_assert(LINK_STATS_FRESH_NS + LINK_STATS_TIMEOUT_MS * NS_PER_MS <= NS_PER_S,
+               "figures are true within a second");
+
 void link_stats_init(struct link_stats *stats, struct connection *connection,
                      void (*on_answer)(void *context), void *context)
 {

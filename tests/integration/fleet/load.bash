@@ -16,6 +16,7 @@ load_groups() {
     kind: cpu
     processes: 2
     workflows: false
+    grace_ms: 3000
     queues: [{name: work-queue, slots: 8}]
     plugins: [$PROBE_SO]
     environment: [{name: PROBE_DIR, value: $PROBE_DIR}]
@@ -55,14 +56,16 @@ load_mark() {
   printf '%s000 mark %s\n' "$(date +%s%3N)" "$1" >>"$PROBE_DIR/ledger"
 }
 
-# load_peak FROM TO: the most activities that ran at once between two marks.
-load_peak() {
-  awk -v from="$1" -v to="$2" '
-    $2 == "mark" { inside = inside && $3 != to || $3 == from; next }
+# load_settle FROM TO MOST: between two marks: the milliseconds until no more than MOST ran at once,
+# for good, and how many ended after that.
+load_settle() {
+  awk -v from="$1" -v to="$2" -v most="$3" '
+    $2 == "mark" && $3 == from { inside = 1; begin_us = last_us = $1 }
+    $2 == "mark" && $3 == to { inside = 0 }
     $3 == "started" { running++ }
-    $3 == "done" { running-- }
-    inside && running > peak { peak = running }
-    END { print peak + 0 }' "$PROBE_DIR/ledger"
+    $3 == "done" { running--; ended += inside }
+    inside && running > most { last_us = $1; ended = 0 }
+    END { printf "%d %d\n", (last_us - begin_us) / 1000, ended }' "$PROBE_DIR/ledger"
 }
 
 # queue_figure QUEUE FIGURE: a number of the queue's activities, such as inFlight.
