@@ -168,6 +168,12 @@ bool coroutine_has_overflowed(const struct coroutine *coroutine)
 bool coroutine_holds(const struct coroutine *coroutine, const void *address)
 {
     const char *at = address;
+#ifdef WITH_ASAN
+    /* Locals may be in frames of the sanitizer's own. */
+    void *frames = __asan_get_current_fake_stack();
+    if (__asan_addr_is_in_fake_stack(frames, (void *)at, NULL, NULL) != NULL)
+        return true;
+#endif
     return at >= coroutine->stack && at < coroutine->stack + coroutine->stack_size;
 }
 

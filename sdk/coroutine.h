@@ -54,7 +54,7 @@ bool coroutine_is_done(const struct coroutine *coroutine);
 /* Whether it has overflowed its stack; it is then good for coroutine_destroy only. */
 bool coroutine_has_overflowed(const struct coroutine *coroutine);
 
-/* Whether address is on its stack. */
+/* Whether address is on its stack. Asked by its own code. */
 bool coroutine_holds(const struct coroutine *coroutine, const void *address);
 
 /* What its code can use, in bytes. */

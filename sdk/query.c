@@ -32,6 +32,7 @@ void argosy_query_handle(struct argosy_workflow *run, const char *type,
     }
     handler->function = function;
     handler->user_data = user_data;
+    handler->is_local = coroutine_holds(run->current, user_data);
 }
 
 struct query_call {
@@ -105,7 +106,7 @@ Api__WorkflowQueryResult *run_query(struct argosy_workflow *run, const Api__Work
         result->error_message = arena_printf(arena, "the workflow has no query \"%s\"", type);
         return result->error_message == NULL ? NULL : result;
     }
-    if (run->is_done && coroutine_holds(run->coroutine, call.handler->user_data)) {
+    if (run->is_done && call.handler->is_local) {
         result->error_message = arena_printf(arena,
                                              "the run is over, and the query \"%s\" reads a local "
                                              "variable of its function, which has "

@@ -66,6 +66,7 @@ struct query_handler {
     const char *type;
     argosy_query_function *function;
     void *user_data;
+    bool is_local; /* user_data is a local variable of the code: gone when the function returns */
     struct query_handler *next;
 };
 

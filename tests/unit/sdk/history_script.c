@@ -289,15 +289,17 @@ struct workflow_answer script_task_by(struct script *script, struct workflow_run
                                       size_t first_event, const char *query)
 {
     Api__PollWorkflowTaskQueueResponse task = API__POLL_WORKFLOW_TASK_QUEUE_RESPONSE__INIT;
-    Api__WorkflowExecution execution = API__WORKFLOW_EXECUTION__INIT;
-    execution.workflow_id = "script-1";
-    execution.run_id = SCRIPT_RUN_ID;
+    /* An answer borrows it. */
+    Api__WorkflowExecution *execution = arena_alloc(&script->arena, sizeof *execution);
+    api__workflow_execution__init(execution);
+    execution->workflow_id = "script-1";
+    execution->run_id = SCRIPT_RUN_ID;
     Api__History history = API__HISTORY__INIT;
     history.n_events = script->count - first_event;
     history.events = script->events + first_event;
     task.has_task_token = 1;
     task.task_token = (ProtobufCBinaryData){5, (uint8_t *)"token"};
-    task.workflow_execution = &execution;
+    task.workflow_execution = execution;
     task.history = &history;
     task.attempt = 1;
     Api__WorkflowQuery question = API__WORKFLOW_QUERY__INIT;
