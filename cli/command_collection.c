@@ -32,9 +32,10 @@ static void session_end(struct collection_session *session)
     arena_fini(&session->arena);
 }
 
-static const char *where(const struct vector_collection *collection)
+/* Is it read from the disk by every search? */
+static const char *streamed(const struct vector_collection *collection)
 {
-    return collection->is_streamed ? "disk (over storage.memory_mb)" : "memory";
+    return collection->is_streamed ? "yes (over storage.memory_mb)" : "no";
 }
 
 static json_t *collection_json(const struct vector_collection *collection)
@@ -63,7 +64,7 @@ static int list_print(const struct vector_collection *collections, size_t count,
     }
     struct table table;
     table_init(&table, (const char *const[]){"NAME", "MODEL", "DIMENSION", "DOCUMENTS", "CHUNKS",
-                                             "SEARCHED IN", NULL});
+                                             "STREAMED", NULL});
     for (size_t i = 0; i < count; i++) {
         const struct vector_collection *collection = &collections[i];
         char dimension[16], documents[24], chunks[24];
@@ -74,7 +75,7 @@ static int list_print(const struct vector_collection *collections, size_t count,
         snprintf(documents, sizeof documents, "%" PRIu64, collection->document_count);
         snprintf(chunks, sizeof chunks, "%" PRIu64, collection->chunk_count);
         table_add(&table, buffer_text(&name), buffer_text(&model), dimension, documents, chunks,
-                  where(collection));
+                  streamed(collection));
         buffer_fini(&name);
         buffer_fini(&model);
     }
@@ -136,7 +137,7 @@ static void show_print(const struct vector_collection *collection)
     printf("dimension    %" PRIu32 "\n", collection->dimension);
     printf("documents    %" PRIu64 "\n", collection->document_count);
     printf("chunks       %" PRIu64 "\n", collection->chunk_count);
-    printf("searched in  %s\n", where(collection));
+    printf("streamed     %s\n", streamed(collection));
     buffer_fini(&name);
     buffer_fini(&model);
 }
@@ -179,7 +180,7 @@ static int collection_delete(const struct invocation *invocation, struct error *
 
 const struct command command_collection_list = {
     .name = "collection list",
-    .summary = "collections of vectors, their sizes, where they are searched",
+    .summary = "collections of vectors and their sizes",
     .arguments = "",
     .example = "argosy collection list",
     .options = {{session_options, common_options}},

@@ -274,8 +274,8 @@ static void test_command_line(void **state)
     ok(vectors_upload(process.client, &options, made.chunks, 2, &err), &err);
     ok(vectors_commit(process.client, &options, 2, NULL, &err), &err);
     assert_string_equal(run_command("list", 0),
-                        "NAME        MODEL  DIMENSION  DOCUMENTS  CHUNKS  SEARCHED IN\n"
-                        "col\\x1b[1m  m      1024       1          2       memory\n");
+                        "NAME        MODEL  DIMENSION  DOCUMENTS  CHUNKS  STREAMED\n"
+                        "col\\x1b[1m  m      1024       1          2       no\n");
     options.collection = "papers";
     options.document = "b";
     ok(vectors_upload(process.client, &options, made.chunks, 1, &err), &err);
