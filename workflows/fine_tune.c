@@ -118,8 +118,10 @@ static int progress(struct argosy_workflow *workflow, const struct argosy_payloa
                                "stages", "done", (int)run->stage, "total", (int)STAGE_DONE);
     if (run->stage == STAGE_EMBED)
         progress_embedded(run, answer);
-    if (run->stage == STAGE_TRAIN)
+    if (run->stage == STAGE_TRAIN) {
+        json_object_set_new(answer, "unit", json_string("steps"));
         json_object_set_new(answer, "activity", json_string(ACTIVITY_TRAIN_CLASSIFIER));
+    }
     progress_trained(run, answer);
     struct error why;
     int code = json_payload_write(answer, argosy_workflow_arena(workflow), ret_answer, &why);

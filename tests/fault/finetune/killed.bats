@@ -43,10 +43,13 @@ trained() {
     finetune "$1" || status=$?
   done
   [ "$status" = 0 ] || { cat "$FLEET_DIR/$1".*; return 1; }
-  HEAD=$(client model list --output json |
-    jq -er --argjson version "$(jq .result.version "$FLEET_DIR/$1.json")" '
-      [.registered[] | select(.name == "same" and .version == $version)]
-      | if length == 1 then .[0].files[] | select(.name == "head.safetensors") | .artifact else null end')
+  # Storage may be on its way up again.
+  local registered
+  until registered=$(client model list --output json | jq -e .registered); do :; done
+  HEAD=$(jq -er --argjson version "$(jq .result.version "$FLEET_DIR/$1.json")" '
+    [.[] | select(.name == "same" and .version == $version)]
+    | if length == 1 then .[0].files[] | select(.name == "head.safetensors") | .artifact else null end' \
+    <<<"$registered")
 }
 
 # checkpoint JOB_ID STEP: waits until the engine knows of a checkpoint behind that step; sets VICTIM
@@ -89,7 +92,7 @@ checkpoint() {
 }
 
 @test "a worker killed at any moment of the job: the same bits" {
-  local EPOCHS=30000
+  local EPOCHS=15000
   train undisturbed
   trained undisturbed
   local expected=$HEAD at
@@ -127,7 +130,7 @@ kill_random() {
 }
 
 @test "any process killed at a random moment: the same bits" {
-  local EPOCHS=30000
+  local EPOCHS=15000
   RANDOM=${ARGOSY_TEST_SEED:=$$}
   echo "seed: ARGOSY_TEST_SEED=$ARGOSY_TEST_SEED"
   local begin=${EPOCHREALTIME/./} duration victim wait_us round=0

@@ -38,9 +38,10 @@ finetune() {
         {type: "embed_artifact", queue: "gpu-queue"}, {type: "embed_artifact", queue: "gpu-queue"},
         {type: "embed_artifact", queue: "gpu-queue"}, {type: "train_classifier", queue: "gpu-queue"},
         {type: "evaluate_classifier", queue: "gpu-queue"}, {type: "register_model", queue: "storage-queue"}]'
-  history finetune-one | jq -e '.events[].activityTaskScheduledEventAttributes
-    | select(.activityType.name == "train_classifier") | .startToCloseTimeout == "3600s"
-    and .heartbeatTimeout == "30s" and .retryPolicy.maximumAttempts == 2'
+  history finetune-one | jq '.events[].activityTaskScheduledEventAttributes
+    | select(.activityType.name | IN("embed_artifact", "train_classifier", "evaluate_classifier"))
+    | .startToCloseTimeout == "3600s" and .heartbeatTimeout == "30s"
+      and .retryPolicy.maximumAttempts == 2' | jq -es 'length == 5 and all'
   run -0 --separate-stderr client workflow query --id finetune-one --type progress --output json
   [[ "$output" == *done* && "$output" == *epoch* && "$output" == *loss* ]]
 
@@ -123,12 +124,37 @@ infer() {
   jq -e '.failure.type == "InvalidInput" and (.failure.message | test("did you mean"))' <<<"$output"
 }
 
+@test "a dataset of several chunks, by the factory, trains as one" {
+  local number
+  for number in $(seq 7000); do
+    echo "{\"text\": \"text number $number\", \"label\": \"$((number % 2 == 0 ? 0 : 1))\"}"
+  done >"$FLEET_DIR/many.jsonl"
+  client artifact put "$FLEET_DIR/many.jsonl" --pin many --output json >"$FLEET_DIR/put.json"
+  run -0 --separate-stderr client run finetune --output json --input "$(jq '.artifacts[0]
+    | {job_id: "many", name: "many", base: "tiny", dataset: {artifact, size}, training: {epochs: 2}}' \
+    "$FLEET_DIR/put.json")"
+  jq -e '.workflowId == "finetune-many" and .result.metrics.examples == 1400 and .result.trained.epochs == 2' \
+    <<<"$output"
+  # 1,400 are held out, 700 validate: 4,900 are trained on, in two chunks.
+  history finetune-many | jq -e '[.events[].activityTaskScheduledEventAttributes
+    | select(.activityType.name == "embed_artifact") | .input.payloads[0].data | @base64d | fromjson | .count]
+    | sort == [700, 804, 1400, 4096]'
+  # The same job again is the same run, also by the other way.
+  run -0 --separate-stderr client run finetune --output json --input "$(jq '.artifacts[0]
+    | {job_id: "many", name: "many", base: "tiny", dataset: {artifact, size}, training: {epochs: 2}}' \
+    "$FLEET_DIR/put.json")"
+  jq -e '.result.model == "many@1"' <<<"$output"
+}
+
 @test "a training that is canceled ends the run" {
-  finetune --dataset "$TICKETS" --name long --job-id long --epochs 100000 --patience 0 \
+  finetune --dataset "$TICKETS" --name long --job-id long --epochs 100000 --patience 0 --batch-size 1 \
     --schedule constant >"$FLEET_DIR/out" 2>&1 3>&- &
   local waiting=$!
   until client workflow describe --id finetune-long --output json 2>/dev/null |
     jq -e '.pendingActivities[0] | .activityType.name == "train_classifier"' >/dev/null; do :; done
+  # What waits for it shows where it is: every five seconds, where there is no terminal.
+  grep -qE "^train: [0-9]+ of [0-9]+ steps .*epoch [0-9]+, loss [0-9.e-]+$" \
+    < <(timeout 60 tail -n +1 -F --pid="$waiting" "$FLEET_DIR/out" 2>/dev/null 3>&-)
   client workflow cancel --id finetune-long
   local status=0
   wait "$waiting" || status=$?
