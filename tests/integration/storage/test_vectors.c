@@ -79,11 +79,11 @@ static void chunks_free(struct chunks *made)
     free(made->texts);
 }
 
-/* 60 MB of texts and vectors go there and come back. */
+/* 20 MB of texts and vectors, several messages of them, go there and come back. */
 static void test_large(void **state)
 {
     (void)state;
-    enum { COUNT = 900 };
+    enum { COUNT = 300 };
     struct error err = {0};
     struct arena arena;
     struct vector_upload_options options = upload_of("a", "one");
@@ -120,7 +120,7 @@ static void test_large(void **state)
 static void test_many(void **state)
 {
     (void)state;
-    enum { COUNT = 40000, DIMENSION = 4 };
+    enum { COUNT = 33000, DIMENSION = 4 };
     struct error err = {0};
     struct arena arena;
     float vector[DIMENSION] = {1, 2, 3, 4};
