@@ -236,6 +236,8 @@ static int listing_print(const struct listing *listing, bool is_cut, struct erro
 static int artifact_list_run(const struct invocation *invocation, struct error *err)
 {
     struct listing listing = {.limit = parsed_number(&invocation->parsed, "limit", 1000)};
+    if (listing.limit == 0)
+        return command_usage(invocation, "--limit must be at least 1");
     struct storage_session session;
     int code = storage_session_open(invocation, &session, err);
     if (code != 0)

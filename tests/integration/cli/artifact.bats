@@ -51,6 +51,8 @@ content_path() {
 @test "wrong words have a status and a reason" {
   run -64 client artifact put
   run -64 client artifact get sha256:0
+  run -64 client artifact list --limit 0
+  run -64 client artifact put a.txt --pin p --workflow w
   run -65 client artifact get sha256:0 x
   run -65 client artifact release hello
   run -66 client artifact put missing.txt

@@ -162,14 +162,15 @@ static void several_processes_share_the_bound(void **state)
         assert_int_equal(waitpid(pids[i], &status, 0), pids[i]);
         assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 17);
     }
-    assert_int_equal(count_files(&drafts), CACHE_SIZE / CONTENT_SIZE);
+    /* A sixteenth is freed at once. */
+    assert_in_range(count_files(&drafts), CACHE_SIZE / CONTENT_SIZE - 1, CACHE_SIZE / CONTENT_SIZE);
     assert_int_equal(drafts, 0);
 }
 
 static void what_was_used_longest_ago_goes(void **state)
 {
     (void)state;
-    struct artifact_cache *cache = open_cache(3 * CONTENT_SIZE);
+    struct artifact_cache *cache = open_cache(3 * CONTENT_SIZE + CONTENT_SIZE / 2);
     int drafts;
     for (unsigned n = 0; n < 3; n++) {
         publish(cache, n);
