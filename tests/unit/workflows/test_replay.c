@@ -48,9 +48,9 @@ static char *golden_read(const char *name)
 static void saved_histories_replay(void **state)
 {
     (void)state;
-    static const char *const names[] = {"infer",       "infer-blank", "embed",
-                                        "embed-blank", "ingest",      "ingest-empty",
-                                        "search",      "finetune",    "finetune-unfit"};
+    static const char *const names[] = {
+        "infer",  "infer-blank", "embed",          "embed-blank", "ingest",         "ingest-empty",
+        "search", "finetune",    "finetune-unfit", "eval",        "eval-regression"};
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         char *history = golden_read(names[i]);
         struct argosy_error err = {0};
