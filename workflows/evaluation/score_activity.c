@@ -211,12 +211,27 @@ static int answers_read(struct scoring *scoring, const char *subject, struct out
 
 /* ---- baseline ---- */
 
+/* Takes fd. */
+static int report_load(int fd, json_t **ret_report, struct error *err)
+{
+    json_error_t where;
+    FILE *file = fdopen(fd, "r");
+    if (file == NULL) {
+        close(fd);
+        return error_set(err, ERR_MEMORY, "out of memory");
+    }
+    *ret_report = json_loadf(file, JSON_REJECT_DUPLICATES, &where);
+    fclose(file);
+    return *ret_report != NULL ? 0
+                               : error_set(err, ERR_INVALID, "the report is no JSON: line %d: %s",
+                                           where.line, where.text);
+}
+
 static int report_open(struct storage_client *storage, const struct artifact *artifact,
                        json_t **ret_report, struct error *err)
 {
     int fd;
     uint64_t size;
-    json_error_t where;
     int code = artifact_open(storage, artifact->id, NULL, NULL, &fd, &size, err);
     if (code != 0)
         return code;
@@ -225,11 +240,7 @@ static int report_open(struct storage_client *storage, const struct artifact *ar
         return error_set(err, ERR_INVALID, "a report of %llu bytes is above the limit of %llu",
                          (unsigned long long)size, (unsigned long long)EVALUATE_REPORT_SIZE_MAX);
     }
-    *ret_report = json_loadfd(fd, JSON_REJECT_DUPLICATES, &where);
-    close(fd);
-    return *ret_report != NULL ? 0
-                               : error_set(err, ERR_INVALID, "the report is no JSON: line %d: %s",
-                                           where.line, where.text);
+    return report_load(fd, ret_report, err);
 }
 
 static int baseline_read(struct scoring *scoring, struct error *err)
