@@ -271,19 +271,35 @@ static int metrics_print(const json_t *result, struct error *err)
     return code;
 }
 
+/* Names are the suite's, or a report's: what could disturb a terminal is made visible. */
+static void name_print(const char *before, const json_t *name)
+{
+    struct buffer safe = {0};
+    output_safe(json_string_value(name), json_string_length(name), &safe);
+    printf("%s%s", before, buffer_text(&safe));
+    buffer_fini(&safe);
+}
+
 static int result_print(const struct eval_command *command, const json_t *result, struct error *err)
 {
-    const json_t *changes = json_object_get(result, "changes"), *regression;
-    const char *model = json_string_value(json_object_get(result, "model"));
-    const char *baseline = json_string_value(json_object_get(result, "baseline"));
+    const json_t *changes = json_object_get(result, "changes"), *regression, *name;
+    const json_t *baseline = json_object_get(result, "baseline");
     size_t place;
-    printf("suite %s, model %s%s%s\n", command->request.suite->name, model != NULL ? model : "?",
-           baseline != NULL ? ", baseline " : "", baseline != NULL ? baseline : "");
+    printf("suite %s", command->request.suite->name);
+    name_print(", model ", json_object_get(result, "model"));
+    if (json_is_string(baseline))
+        name_print(", baseline ", baseline);
+    printf("\n");
     int code = metrics_print(result, err);
     if (code == 0 && json_is_object(changes))
         printf("%.0f cases were right with the baseline and are wrong now, %.0f the other way "
                "round\n",
                number(changes, "worse"), number(changes, "better"));
+    json_array_foreach(json_object_get(changes, "worse_cases"), place, name)
+    {
+        name_print("  worse: ", name);
+        printf("\n");
+    }
     json_array_foreach(json_object_get(result, "regressions"), place, regression)
     {
         const char *text = json_string_value(json_object_get(regression, "text"));

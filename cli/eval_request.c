@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -86,6 +87,24 @@ static int limits_check(const struct eval_request *request, struct error *err)
     return code == 0 ? metric_list_limit(&metrics, false, request->maximum_drop, err) : code;
 }
 
+/* Before the work, not after it. */
+static int reports_check(const struct parsed *parsed, struct error *err)
+{
+    size_t cursor = 0;
+    const char *path;
+    int code = 0;
+    while (code == 0 && (path = parsed_next(parsed, "report", &cursor)) != NULL) {
+        char *copy = strdup(path);
+        if (copy == NULL)
+            return error_set(err, ERR_MEMORY, "out of memory");
+        const char *folder = dirname(copy);
+        if (access(folder, W_OK) != 0)
+            code = error_set(err, ERR_NOT_FOUND, "cannot write into the folder %s", folder);
+        free(copy);
+    }
+    return code;
+}
+
 static int id_make(struct eval_request *request, const char *given, struct error *err)
 {
     int length = given != NULL
@@ -122,6 +141,8 @@ int eval_request_read(const struct invocation *invocation, struct eval_request *
         code = suite_open(request, err);
     if (code == 0)
         code = limits_check(request, err);
+    if (code == 0)
+        code = reports_check(parsed, err);
     return code == 0 ? id_make(request, parsed_text(parsed, "workflow-id"), err) : code;
 }
 

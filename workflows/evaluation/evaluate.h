@@ -12,7 +12,8 @@
  *            ANSWERS: {"model": NAME that served, "dimension"?, "parts": [REF...]}, one per part:
  *            vectors, or lines {"label", "score"}
  *   result   {"suite", "cases": REF, "model", "baseline": NAME or null, "passed", "metrics",
- *             "regressions", "changes": {"worse", "better"} or null, "report": REF, "page": REF}
+ *             "regressions", "report": REF, "page": REF, "changes": null or
+ *             {"worse", "better", "worse_cases": [ID...]}}
  *
  *   validate_suite (request) -> report (suite.h)                                  cpu-queue
  *   store_suite (request) -> stored                                               storage-queue
@@ -44,6 +45,9 @@
 #define EVALUATE_PART 512u
 
 #define EVALUATE_MODEL_MAX 200
+
+/* Cases that got worse which the result names; the report has more (REPORT_LISTED_MAX). */
+#define EVALUATE_NAMED_MAX 20u
 
 /* A report of the largest suite has some 60 MB. */
 #define EVALUATE_REPORT_SIZE_MAX ((uint64_t)256 << 20)

@@ -309,20 +309,29 @@ static int report_put(struct scoring *scoring, struct artifact *ret_artifact, st
     return code;
 }
 
+/* What changed, with the names of the first cases that got worse; null without a baseline. */
+static json_t *changes_create(const json_t *changes)
+{
+    if (!json_is_object(changes))
+        return json_null();
+    const json_t *worse = json_object_get(changes, "worse_cases");
+    json_t *names = json_array();
+    for (size_t i = 0; i < json_array_size(worse) && i < EVALUATE_NAMED_MAX; i++)
+        json_array_append(names, json_object_get(json_array_get(worse, i), "id"));
+    return json_pack("{s:O, s:O, s:o}", "worse", json_object_get(changes, "worse"), "better",
+                     json_object_get(changes, "better"), "worse_cases", names);
+}
+
 static json_t *result_create(const struct scoring *scoring, const struct artifact *report)
 {
-    const json_t *from = scoring->report, *changes = json_object_get(from, "changes");
-    const json_t *baseline = json_object_get(from, "baseline");
-    json_t *counts = json_is_object(changes)
-                         ? json_pack("{s:O, s:O}", "worse", json_object_get(changes, "worse"),
-                                     "better", json_object_get(changes, "better"))
-                         : json_null();
+    const json_t *from = scoring->report, *baseline = json_object_get(from, "baseline");
+    json_t *changes = changes_create(json_object_get(from, "changes"));
     return json_pack(
         "{s:s, s:o, s:s, s:o, s:O, s:O, s:O, s:o, s:o}", "suite", scoring->request.suite, "cases",
         artifact_reference_create(&scoring->request.cases), "model", scoring->model, "baseline",
         json_is_object(baseline) ? json_incref(json_object_get(baseline, "model")) : json_null(),
         "passed", json_object_get(from, "passed"), "metrics", json_object_get(from, "metrics"),
-        "regressions", json_object_get(from, "regressions"), "changes", counts, "report",
+        "regressions", json_object_get(from, "regressions"), "changes", changes, "report",
         artifact_reference_create(report));
 }
 

@@ -112,7 +112,7 @@ write_page storage-queue" ]
   run -0 --separate-stderr evaluate help --report h.json --id first
   # The run is there with its report, whether it passed or not.
   run -0 --separate-stderr evaluate help --baseline first --maximum-drop ndcg@5=0 --output json
-  jq -e '.result.baseline == "tiny" and .result.changes == {worse: 0, better: 0}
+  jq -e '.result.baseline == "tiny" and .result.changes == {worse: 0, better: 0, worse_cases: []}
     and all(.result.metrics[]; .difference == {value: 0, low: 0, high: 0})' <<<"$output"
   run -0 --separate-stderr evaluate help --baseline h.json --maximum-drop ndcg@5=0
   [[ "$output" == *"0 cases were right with the baseline and are wrong now"* ]]
@@ -125,6 +125,10 @@ write_page storage-queue" ]
   jq '.cases |= map(.hits = [range(.hits | length) as $i | [$i + 1, .hits[$i][1]]])' h.json >best.json
   run -1 --separate-stderr evaluate help --baseline best.json \
     --maximum-drop recall@5=0.01 --report worse.json
+  [[ "$output" == *"cases were right with the baseline and are wrong now"*"  worse: q"* ]]
+  history eval-help-tiny | jq -e '.events[-1].workflowExecutionFailedEventAttributes.failure
+    .applicationFailureInfo.details.payloads[0].data | @base64d | fromjson
+    | .changes.worse > 0 and (.changes.worse_cases | length) == .changes.worse'
   [[ "$stderr" == *"regression: recall@5 is "*" below the baseline's 1, more than the 0.01 it may be"* ]]
   jq -e '.changes.worse == ([.cases[] | select(.right | not)] | length) and .changes.worse > 0
     and (.changes.worse_cases | length) == .changes.worse
@@ -157,6 +161,7 @@ write_page storage-queue" ]
   run -64 --separate-stderr evaluate help --baseline x --baseline-model y
   run -64 --separate-stderr client eval "$SUITES/help.jsonl"
   run -66 --separate-stderr client eval none.jsonl --model tiny
+  run -66 --separate-stderr evaluate help --report nowhere/h.html
   [ "$(client workflow count)" = 0 ]
 }
 

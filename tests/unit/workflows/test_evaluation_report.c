@@ -319,10 +319,10 @@ static void vectors_of_pairs_are_compared(void **state)
 static void answers_that_are_none_are_refused(void **state)
 {
     (void)state;
-    static const char *const files[] = {
-        "", "{\"label\":\"x\"}\n", "nope\n", "{\"label\":\"x\",\"score\":1}\n",
-        "{\"label\":\"x\",\"score\":1}\n{\"label\":\"x\",\"score\":1}\n"
-        "{\"label\":\"x\",\"score\":1}\n"};
+    static const char three[] = "{\"label\":\"x\",\"score\":1}\n{\"label\":\"x\",\"score\":1}\n"
+                                "{\"label\":\"x\",\"score\":1}\n";
+    static const char *const files[] = {"", "{\"label\":\"x\"}\n", "nope\n",
+                                        "{\"label\":\"x\",\"score\":1}\n", three};
     struct fixture fixture;
     fixture_open(&fixture, TICKETS);
     for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
