@@ -144,3 +144,32 @@ vectors() {
   run -64 client embed --input texts.jsonl --output json
   run -64 client embed --input texts.jsonl --output first.npy --output second.npy
 }
+
+@test "a bar on a terminal" {
+  cat >terminal.py <<'PY'
+# PID COMMAND: runs the command in a terminal, lets the stopped process go on when the bar is there.
+import os, pty, signal, sys
+pid, terminal = pty.fork()
+if pid == 0:
+    os.execvp(sys.argv[2], sys.argv[2:])
+said, stopped = b"", int(sys.argv[1])
+while True:
+    try:
+        said += os.read(terminal, 65536)
+    except OSError:  # the terminal is closed
+        break
+    if stopped and b"embed [" in said:
+        os.kill(stopped, signal.SIGCONT)
+        stopped = 0
+print(said.decode())
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+PY
+  texts 3000 >texts.jsonl
+  local worker
+  worker=$(workers gpu)
+  kill -STOP "$worker"
+  run -0 timeout 60 python3 terminal.py "$worker" argosy embed --input texts.jsonl \
+    --output vectors.npy --data-dir "$FLEET_DIR/data"
+  [[ "$output" == *"embed ["*"/3000 texts"* ]]
+  [[ "$output" == *"vectors.npy: 3000 vectors of 64 numbers, by tiny"* ]]
+}
