@@ -21,8 +21,6 @@
 
 #define LOOK_AGAIN_NS (100 * NS_PER_MS)
 #define TIMEOUT_MS    600000
-/* As long as a session is waited for. */
-#define NODES_WAIT_NS (5 * NS_PER_S)
 
 struct order {
     const char *operation; /* "DRAIN", "RESUME" */
@@ -76,33 +74,17 @@ static bool has_name(const json_t *names, const char *name)
     return false;
 }
 
-/* The nodes that are connected. An engine that has just been started again has none for a moment.
- */
-static int await_nodes(struct session *session, json_t **ret_nodes, struct error *err)
-{
-    uint64_t end_ns = clock_monotonic_ns() + NODES_WAIT_NS;
-    json_t *nodes;
-    int code;
-    while ((code = fleet_nodes(session, &nodes, err)) == 0 && json_array_size(nodes) == 0) {
-        json_decref(nodes);
-        if (clock_monotonic_ns() >= end_ns)
-            return error_set(err, ERR_NOT_FOUND, "no node is connected");
-        nanosleep(&(struct timespec){.tv_nsec = LOOK_AGAIN_NS}, NULL);
-    }
-    if (code == 0)
-        *ret_nodes = nodes;
-    return code;
-}
-
 /* The nodes that are meant; the caller releases the list. */
 static int choose_nodes(struct session *session, const char *node, json_t **ret_nodes,
                         struct error *err)
 {
     json_t *nodes;
-    int code = await_nodes(session, &nodes, err);
+    int code = fleet_nodes(session, &nodes, err);
     if (code != 0)
         return code;
-    if (node != NULL && !has_name(nodes, node))
+    if (json_array_size(nodes) == 0)
+        code = error_set(err, ERR_NOT_FOUND, "no node is connected");
+    else if (node != NULL && !has_name(nodes, node))
         code = say_unknown("node", node, nodes, err);
     if (code == 0)
         *ret_nodes = node != NULL ? json_pack("[s]", node) : json_incref(nodes);

@@ -4,11 +4,16 @@
 
 #include <inttypes.h>
 #include <string.h>
+#include <time.h>
 
 #include "cli/message_view.h"
 #include "cli/output.h"
+#include "common/clock.h"
 #include "common/limits.h"
-#include "common/time_unit.h"
+
+/* As long as a session is waited for. */
+#define NODES_WAIT_NS (5 * NS_PER_S)
+#define LOOK_AGAIN_NS (100 * NS_PER_MS)
 
 /* --- fetching --- */
 
@@ -44,6 +49,18 @@ static void add_sorted(json_t *names, const char *name)
         json_array_insert_new(names, at, json_string(name));
 }
 
+static bool has_node(const json_t *sessions)
+{
+    size_t index;
+    const json_t *row;
+    json_array_foreach(sessions, index, row)
+    {
+        if (json_is_true(json_object_get(row, "servesNode")))
+            return true;
+    }
+    return false;
+}
+
 static json_t *node_names(const json_t *sessions)
 {
     json_t *names = json_array();
@@ -57,9 +74,22 @@ static json_t *node_names(const json_t *sessions)
     return names;
 }
 
+/* Asks until a node is connected: an engine that has just started has none for a moment. */
 static int describe(struct session *session, json_t **ret_reply, struct error *err)
 {
-    return session_call(session, "DescribeFleet", json_object(), ret_reply, err);
+    uint64_t end_ns = clock_monotonic_ns() + NODES_WAIT_NS;
+    for (;;) {
+        json_t *reply;
+        int code = session_call(session, "DescribeFleet", json_object(), &reply, err);
+        if (code != 0)
+            return code;
+        if (has_node(json_object_get(reply, "sessions")) || clock_monotonic_ns() >= end_ns) {
+            *ret_reply = reply;
+            return 0;
+        }
+        json_decref(reply);
+        nanosleep(&(struct timespec){.tv_nsec = LOOK_AGAIN_NS}, NULL);
+    }
 }
 
 int fleet_nodes(struct session *session, json_t **ret_names, struct error *err)

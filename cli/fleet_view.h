@@ -24,7 +24,8 @@ struct fleet_operation {
 int fleet_call(struct session *session, const char *node, const struct fleet_operation *operation,
                json_t **ret_status, struct error *err);
 
-/* The names of the nodes that are connected, sorted. The caller releases it. */
+/* The names of the nodes that are connected, sorted; none only when none came within 5 s. The
+ * caller releases it. */
 int fleet_nodes(struct session *session, json_t **ret_names, struct error *err);
 
 /* {"nodes": [NodeStatus, its workers' processes with "slots", "slotsUsed", "tasks"],

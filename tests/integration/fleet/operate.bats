@@ -44,23 +44,23 @@ bound_holds() {
 }
 
 @test "bounds change under load: they hold within a second, and each task runs exactly once" {
-  load_start 3 10 work-queue
+  load_start 5 40 work-queue
   ledger_wait "fan_step done" 50
   bound_holds configured 12 12
   bound_holds three 3 3
   client fleet set-concurrency work-queue 0
   await in_flight_is_over 12
   bound_holds slots 4 2 --per-process
-  client fleet set-concurrency work-queue 32 --per-process
+  client fleet set-concurrency work-queue 10 --per-process
   await in_flight_is_over 16
   bound_holds reset 12 --reset
   client fleet set-concurrency work-queue 0
   client fleet set-concurrency work-queue 32 --per-process
-  load_finish 3
+  load_finish 5
 }
 
 @test "workers drain one after the other under load: no task is lost, none runs twice" {
-  load_start 3 10 work-queue
+  load_start 5 40 work-queue
   ledger_wait "fan_step done" 50
   local worker pid
   for worker in acts/0 acts/1; do
@@ -82,7 +82,9 @@ bound_holds() {
   [ "$(queue_figure work-queue inFlight)" = 0 ]
   [ "$(queue_figure work-queue stats.approximateBacklogCount)" -gt 0 ]
   client fleet resume
-  load_finish 3
+  client fleet set-concurrency work-queue 0
+  client fleet set-concurrency work-queue 32 --per-process
+  load_finish 5
 }
 
 @test "a task that outlasts the grace period of a drain is handed back: no attempt, no loss" {
