@@ -51,6 +51,26 @@ static void dataset_summarise(const struct dataset_report *report)
             (unsigned long long)report->totals[DATASET_WARNING]);
 }
 
+/* How many examples each label has: the balance that --check is asked for. */
+static int labels_show(const struct dataset_report *report, struct error *err)
+{
+    static const char *const heads[] = {"LABEL", "EXAMPLES", "DIFFERENT", "HELD OUT", NULL};
+    struct table table;
+    table_init(&table, heads);
+    for (uint32_t i = 0; i < report->label_count; i++) {
+        const struct dataset_label *label = &report->labels[i];
+        char cells[3][24];
+        snprintf(cells[0], sizeof cells[0], "%llu", (unsigned long long)label->examples[0]);
+        snprintf(cells[1], sizeof cells[1], "%llu", (unsigned long long)label->distinct);
+        snprintf(cells[2], sizeof cells[2], "%llu", (unsigned long long)label->examples[1]);
+        table_add(&table, label->name, cells[0], cells[1],
+                  report->file_count == 2 ? cells[2] : "-");
+    }
+    int code = table_print(&table, stdout, err);
+    table_fini(&table);
+    return code;
+}
+
 /* Says what was found; EXIT_BAD_INPUT where it may not be trained on. As JSON the report is the
  * answer, of --check and of a refusal. */
 static int dataset_look(const struct invocation *invocation, const struct finetune_request *request,
@@ -58,14 +78,18 @@ static int dataset_look(const struct invocation *invocation, const struct finetu
 {
     const struct dataset_report *report = dataset_report(request->dataset);
     bool is_fit = dataset_is_fit(request->dataset);
+    bool is_check = parsed_has(&invocation->parsed, "check");
+    int code = 0;
     if (!invocation->json) {
         problems_print(report);
         dataset_summarise(report);
-    } else if (!is_fit || parsed_has(&invocation->parsed, "check")) {
-        int code = output_json(dataset_report_json(report), err);
-        if (code != 0)
-            return code;
+        if (is_check && report->label_count > 0)
+            code = labels_show(report, err);
+    } else if (!is_fit || is_check) {
+        code = output_json(dataset_report_json(report), err);
     }
+    if (code != 0)
+        return code;
     return is_fit ? 0 : EXIT_BAD_INPUT;
 }
 

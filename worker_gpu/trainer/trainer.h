@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * trainer: what a training is to the activity that runs it (training_task.h): steps, a state that
- * can be saved between any two of them, and a model at the end.
+ * trainer: what a training is to the activity that runs it (training_activities.h): steps, a state
+ * that can be saved between any two of them, and a model at the end.
  *
  * What every trainer keeps: after loading a saved state, the steps that follow give the same bits
  * as if nothing had happened, on the same kind of device and the same build. So a step's outcome

@@ -103,6 +103,15 @@ infer() {
   run -65 --separate-stderr finetune --dataset "$FLEET_DIR/bad.jsonl" --check --output json
   jq -e '.fit == false and .errors == 1 and .counts.label_missing == 1 and .counts.duplicate == 4' \
     <<<"$output"
+  # The balance of the labels: the file's own, and what the bad line and the repeated ones leave.
+  run -0 --separate-stderr finetune --dataset "$TICKETS" --check
+  [ "$(awk '{ print $1, $2, $3, $4 }' <<<"$output")" = "LABEL EXAMPLES DIFFERENT HELD
+billing 30 30 -
+defect 30 30 -
+delivery 30 30 -" ]
+  run -65 --separate-stderr finetune --dataset "$FLEET_DIR/bad.jsonl" --held-out "$TICKETS" --check
+  [ "$(awk '$1 == "defect" { print $2, $3, $4 }' <<<"$output")" = "34 30 30" ]
+  [[ "$stderr" == *"tickets.jsonl:1: error: "* ]] # a leak
   run -65 --separate-stderr finetune --dataset "$TICKETS" --name x --learning-rate 11
   [[ "$stderr" == *'"learning_rate" must be 1e-07 to 10'* ]]
   run -66 --separate-stderr finetune --dataset "$FLEET_DIR/none.jsonl" --name x
