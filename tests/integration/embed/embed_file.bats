@@ -128,7 +128,9 @@ vectors() {
   local command=$!
   fleet_wait_log "artifact.embedded workflow_id=\"wanted\""
   client workflow cancel --id wanted
-  run ! wait "$command"
+  local status=0
+  wait "$command" || status=$?
+  [ "$status" = 1 ]
   [ ! -e vectors.npy ]
   texts 5 >texts.jsonl
   client embed --input texts.jsonl --output vectors.npy --id wanted
