@@ -44,7 +44,7 @@ bound_holds() {
 }
 
 @test "bounds change under load: they hold within a second, and each task runs exactly once" {
-  load_start 5 40 work-queue
+  load_start 4 40 work-queue
   ledger_wait "fan_step done" 50
   bound_holds configured 12 12
   bound_holds three 3 3
@@ -56,11 +56,11 @@ bound_holds() {
   bound_holds reset 12 --reset
   client fleet set-concurrency work-queue 0
   client fleet set-concurrency work-queue 32 --per-process
-  load_finish 5
+  load_finish 4
 }
 
 @test "workers drain one after the other under load: no task is lost, none runs twice" {
-  load_start 5 40 work-queue
+  load_start 4 40 work-queue
   ledger_wait "fan_step done" 50
   local worker pid
   for worker in acts/0 acts/1; do
@@ -84,7 +84,7 @@ bound_holds() {
   client fleet resume
   client fleet set-concurrency work-queue 0
   client fleet set-concurrency work-queue 32 --per-process
-  load_finish 5
+  load_finish 4
 }
 
 @test "a task that outlasts the grace period of a drain is handed back: no attempt, no loss" {
