@@ -71,6 +71,17 @@ workers() {
   pgrep --parent "$FLEET_PID" --full -- "--group $1( |\$)"
 }
 
+# strike PATTERN: kills the fleet's processes whose command line matches; waits until there is one, as
+# what was killed before may not be up again.
+strike() {
+  until pkill -KILL --parent "$FLEET_PID" --full -- "$1" 2>/dev/null; do kill -0 "$FLEET_PID"; done
+}
+
+# strike_workers GROUP
+strike_workers() {
+  strike "--group $1( |\$)"
+}
+
 # probe_setup: a ledger and a gate for the activities of tests/probe; PROBE_SO is the plug-in.
 probe_setup() {
   export PROBE_DIR=$FLEET_DIR/probe

@@ -53,9 +53,9 @@ reached() {
 # kill_all: GPU workers, or another program of the fleet.
 kill_all() {
   if [ "$1" = gpu ] || [ "$1" = cpu ]; then
-    workers "$1" | xargs kill -KILL
+    strike_workers "$1"
   else
-    pkill -KILL --parent "$FLEET_PID" --full "$1"
+    strike "$1"
   fi
 }
 

@@ -86,7 +86,7 @@ checkpoint() {
 
   train storage
   checkpoint storage 0
-  pkill -KILL --parent "$FLEET_PID" --full argosy-storage
+  strike argosy-storage
   trained storage
   [ "$HEAD" = "$expected" ]
 }
@@ -100,7 +100,7 @@ checkpoint() {
     train "at-$at"
     # As soon as the step has begun, or is over: all workers of the GPU queue go at once.
     until history "finetune-at-$at" 2>/dev/null | grep -q "$at"; do kill -0 "$TRAINING" || break; done
-    workers gpu | xargs kill -KILL
+    strike_workers gpu
     trained "at-$at"
     [ "$HEAD" = "$expected" ]
   done
@@ -114,9 +114,9 @@ random_below() {
 # kill_random VICTIM: kills a process of that kind, or all of the node.
 kill_random() {
   case $1 in
-    gpu) kill -KILL "$(workers gpu | shuf -n 1 --random-source=<(yes "$RANDOM"))" ;;
-    cpu) kill -KILL "$(workers cpu)" ;;
-    engine | storage | link) kill -KILL "$(pgrep --parent "$FLEET_PID" --full "argosy-$1")" ;;
+    gpu) strike "--group gpu --index $((RANDOM % 2))" ;;
+    cpu) strike_workers cpu ;;
+    engine | storage | link) strike "argosy-$1" ;;
     supervisor | node)
       local children
       children=$(pgrep --parent "$FLEET_PID")
