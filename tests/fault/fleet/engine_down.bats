@@ -60,10 +60,12 @@ engine_pid() {
 }
 
 @test "the whole node's processes killed at once" {
+  : >"$FLEET_DIR/acknowledged"
   start_many before 1000 &
   local starter=$!
   client workflow start --type ProbeThree --task-queue cpu-queue --id three-1
   ledger_wait "probe_gate waiting"
+  until [ "$(wc -l <"$FLEET_DIR/acknowledged")" -ge 5 ]; do kill -0 "$starter"; done
   # shellcheck disable=SC2046
   kill -KILL "$FLEET_PID" $(pgrep --parent "$FLEET_PID")
   wait "$starter"
