@@ -32,6 +32,8 @@ int drain_list_read(const char *data_dir, struct buffer *ret_names, struct error
 
 bool drain_list_has(const struct buffer *names, const char *name)
 {
+    if (names->size == 0)
+        return false; /* without memory, too */
     const char *at = (const char *)names->data, *end = at + names->size, *stop;
     for (; at < end; at = stop + 1) {
         stop = memchr(at, '\n', (size_t)(end - at));
