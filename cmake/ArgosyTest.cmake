@@ -58,7 +58,7 @@ function(argosy_fuzz name)
     target_link_options(${name} PRIVATE -fsanitize=fuzzer,address,undefined)
     # New finds go to the first folder: not into the source tree.
     file(MAKE_DIRECTORY "${CMAKE_BINARY_DIR}/fuzz_corpus/${name}")
-    add_test(NAME ${name} COMMAND ${name} -runs=20000 -max_total_time=10
+    add_test(NAME ${name} COMMAND ${name} -runs=20000 -max_total_time=20
       "${CMAKE_BINARY_DIR}/fuzz_corpus/${name}" "${CMAKE_SOURCE_DIR}/tests/fuzz/corpus/${name}")
   else()
     add_executable(${name} ${arg_SOURCES} "${CMAKE_SOURCE_DIR}/tests/fuzz/corpus_main.c")
