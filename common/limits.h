@@ -38,10 +38,18 @@
 /* Pending activities of a run. Temporal: 2,000. */
 #define LIMIT_PENDING_ACTIVITIES 2000
 #define LIMIT_SIGNALS            10000
-#define LIMIT_BUFFERED_EVENTS    100
+/* Events that wait while a workflow task is with its worker; with more of them the task is failed,
+ * and all that its worker did was in vain. Temporal: 100 events, 2 MiB. Here a task lives through
+ * the end of every activity that a run can have (a started and a closed event each), or a wide
+ * fan-out would fail its slow worker every 50 results, with a whole replay each time. They count as
+ * history, in memory too; a sixth of what that may be leaves the run room to react. */
+#define LIMIT_BUFFERED_EVENTS (2 * LIMIT_PENDING_ACTIVITIES + 96)
+#define LIMIT_BUFFERED_SIZE   (8 * LIMIT_MIB)
 
 _Static_assert(LIMIT_MESSAGE_SIZE >= 2 * LIMIT_PAYLOAD_SIZE, "a message holds two payloads");
 _Static_assert(LIMIT_FRAME_SIZE >= LIMIT_MESSAGE_SIZE, "a frame holds a message");
 _Static_assert(LIMIT_REPEATED_COUNT >= LIMIT_HISTORY_EVENTS, "a history is one repeated field");
+_Static_assert(LIMIT_BUFFERED_EVENTS <= LIMIT_HISTORY_EVENTS / 6, "what waits leaves room");
+_Static_assert(LIMIT_BUFFERED_SIZE <= LIMIT_HISTORY_SIZE / 6, "what waits leaves room");
 
 #endif

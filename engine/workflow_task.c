@@ -356,7 +356,7 @@ void workflow_task_fail(struct core *core, struct run *run, Api__WorkflowTaskFai
 
 void run_make_room(struct core *core, struct run *run)
 {
-    if (run->buffered.count + 2 > LIMIT_BUFFERED_EVENTS || run->buffered.size > LIMIT_PAYLOAD_SIZE)
+    if (run->buffered.count + 2 > LIMIT_BUFFERED_EVENTS || run->buffered.size > LIMIT_BUFFERED_SIZE)
         workflow_task_fail(core, run, WORKFLOW_TASK_FAILED_CAUSE_FORCE_CLOSE_COMMAND,
                            failure_server(&core->outbox->arena,
                                           "too many events wait for the workflow task", false),

@@ -48,6 +48,7 @@ struct fixture {
     uint64_t next_correlation;
     void (*on_start)(struct core *core); /* before each recovery; NULL: nothing is configured */
     bool loses_writes;                   /* nothing becomes durable any more, until a restart */
+    bool checks_later; /* not after every call: for thousands of calls before one that checks */
     struct fixture_log *logs;
     size_t log_count;
     struct fixture_setting *settings;

@@ -309,11 +309,39 @@ static void test_many_buffered(void **state)
     struct fixture *f = *state;
     script_start(f, "many");
     script_workflow_task(f, 2, script_poll_workflow(f, 2, 0));
-    for (int i = 0; i < LIMIT_BUFFERED_EVENTS; i++)
+    f->checks_later = true;
+    for (int i = 0; i < LIMIT_BUFFERED_EVENTS - 1; i++)
         script_signal(f, "many", "s");
+    assert_null(strstr(fixture_history(f, "many"), "WORKFLOW_TASK_FAILED"));
+    f->checks_later = false;
+    script_signal(f, "many", "s");
     const char *history = fixture_history(f, "many");
     assert_non_null(strstr(history, "4 WORKFLOW_TASK_FAILED scheduled=2 started=3 cause=17"));
     assert_non_null(strstr(history, "5 WORKFLOW_EXECUTION_SIGNALED"));
+}
+
+/* Few that are large are too many, too. */
+static void test_large_buffered(void **state)
+{
+    struct fixture *f = *state;
+    script_start(f, "bulky");
+    script_workflow_task(f, 2, script_poll_workflow(f, 2, 0));
+    char *big = arena_alloc(&f->arena, LIMIT_MIB);
+    memset(big, 'x', LIMIT_MIB - 1);
+    big[LIMIT_MIB - 1] = '\0';
+    Api__SignalWorkflowExecutionRequest signal = API__SIGNAL_WORKFLOW_EXECUTION_REQUEST__INIT;
+    signal.namespace_ = "default";
+    signal.workflow_execution = script_execution(f, "bulky");
+    signal.signal_name = "s";
+    signal.input = script_payloads(f, big);
+    f->checks_later = true;
+    for (size_t i = 0; i < LIMIT_BUFFERED_SIZE / LIMIT_MIB; i++)
+        fixture_ok(f, 1, METHOD_SIGNAL_WORKFLOW_EXECUTION, &signal);
+    assert_null(strstr(fixture_history(f, "bulky"), "WORKFLOW_TASK_FAILED"));
+    f->checks_later = false;
+    fixture_ok(f, 1, METHOD_SIGNAL_WORKFLOW_EXECUTION, &signal);
+    assert_non_null(strstr(fixture_history(f, "bulky"),
+                           "4 WORKFLOW_TASK_FAILED scheduled=2 started=3 cause=17"));
 }
 
 /* --- histories
@@ -567,6 +595,7 @@ int main(void)
         TEST(test_repeated_signal),
         TEST(test_signal_with_start),
         TEST(test_many_buffered),
+        TEST(test_large_buffered),
         TEST(test_history_pages),
         TEST(test_history_waits),
         TEST(test_close_event),

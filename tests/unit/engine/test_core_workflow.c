@@ -6,6 +6,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -131,6 +132,54 @@ static void test_flush_order(void **state)
                         "15 ACTIVITY_TASK_COMPLETED scheduled=6 started=13 result=rb\n"
                         "16 WORKFLOW_TASK_SCHEDULED queue=wq attempt=1\n"
                         "17 WORKFLOW_TASK_STARTED scheduled=16 by w2\n");
+}
+
+/* Every activity that a run can have ends while its worker has a workflow task: the task goes on,
+ * and each end finds its start. */
+static void test_wide_fan_out(void **state)
+{
+    struct fixture *f = *state;
+    script_start(f, "wide");
+    uint64_t poll = script_poll_workflow(f, 2, 1);
+    workflow_task_message *task = script_workflow_task(f, 2, poll);
+    static Api__Command *commands[LIMIT_PENDING_ACTIVITIES];
+    for (int i = 0; i < LIMIT_PENDING_ACTIVITIES; i++)
+        commands[i] = script_schedule(f, arena_printf(&f->arena, "a%d", i));
+    Api__RespondWorkflowTaskCompletedRequest *completion =
+        script_completion(f, task, (Api__Command *const[4]){NULL});
+    completion->commands = commands;
+    completion->n_commands = LIMIT_PENDING_ACTIVITIES;
+    f->checks_later = true;
+    fixture_ok(f, 2, METHOD_RESPOND_WORKFLOW_TASK_COMPLETED, completion);
+    uint64_t activity_poll = script_poll_activity(f, 3, LIMIT_PENDING_ACTIVITIES);
+    static activity_task_message *activities[LIMIT_PENDING_ACTIVITIES];
+    for (int i = 0; i < LIMIT_PENDING_ACTIVITIES; i++)
+        activities[i] = script_activity_task(f, 3, activity_poll);
+    script_signal(f, "wide", "go");
+    task = script_workflow_task(f, 2, poll);
+    for (int i = LIMIT_PENDING_ACTIVITIES; i-- > 0;)
+        script_activity_done(f, 3, activities[i], "r");
+    f->checks_later = false;
+    script_respond(f, 2, task, NULL);
+    const char *history = fixture_history(f, "wide");
+    assert_null(strstr(history, "WORKFLOW_TASK_FAILED"));
+    /* Events 1 to 4 begin the run, then its activities, the signal, and the task that met them. */
+    int last = LIMIT_PENDING_ACTIVITIES - 1, started = LIMIT_PENDING_ACTIVITIES + 9;
+    int completed = started + LIMIT_PENDING_ACTIVITIES;
+    for (int i = 0; i <= last; i++) {
+        char line[128];
+        snprintf(line, sizeof line, "\n%d ACTIVITY_TASK_STARTED scheduled=%d ", started + i,
+                 5 + last - i);
+        history = strstr(history, line);
+        assert_non_null(history);
+    }
+    for (int i = 0; i <= last; i++) {
+        char line[128];
+        snprintf(line, sizeof line, "\n%d ACTIVITY_TASK_COMPLETED scheduled=%d started=%d ",
+                 completed + i, 5 + last - i, started + i);
+        history = strstr(history, line);
+        assert_non_null(history);
+    }
 }
 
 /* Closing while something unseen waits fails the task; workflow code gets another look. */
@@ -577,6 +626,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_buffered_signal, setup, teardown),
         cmocka_unit_test_setup_teardown(test_unbuffered_signal, setup, teardown),
         cmocka_unit_test_setup_teardown(test_flush_order, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_wide_fan_out, setup, teardown),
         cmocka_unit_test_setup_teardown(test_unhandled_command, setup, teardown),
         cmocka_unit_test_setup_teardown(test_transient_attempts, setup, teardown),
         cmocka_unit_test_setup_teardown(test_slow_attempts, setup, teardown),
