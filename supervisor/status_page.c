@@ -11,10 +11,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/assert.h"
 #include "common/clock.h"
 
 /* Two builds with other rows differ in it. */
-#define MAGIC (0x6172676f73790000u + sizeof(struct status_process))
+#define MAGIC                                                                                      \
+    (0x6172676f73790000u + sizeof(struct status_process) +                                         \
+     ((uint64_t)sizeof(struct status_gpu) << 48))
 
 /* A writer is at it for microseconds: giving way this often is more than patience. */
 #define READ_TRIES 1000
@@ -27,6 +30,8 @@ struct shared {
     _Atomic uint64_t sequence; /* odd: being written */
     uint64_t started_ns;
     uint32_t phase;
+    uint32_t gpu_count;
+    struct status_gpu gpus[STATUS_GPU_MAX];
     struct status_process rows[];
 };
 
@@ -105,6 +110,14 @@ void status_page_end(struct status_page *page, enum status_phase phase)
     atomic_fetch_add_explicit(&page->shared->sequence, 1, memory_order_release);
 }
 
+void status_page_set_gpus(struct status_page *page, const struct status_gpu *gpus, size_t count)
+{
+    ASSERT(count <= STATUS_GPU_MAX);
+    page->shared->gpu_count = (uint32_t)count;
+    if (count > 0)
+        memcpy(page->shared->gpus, gpus, count * sizeof gpus[0]);
+}
+
 /* The link's side */
 
 struct status_reader {
@@ -172,6 +185,9 @@ static bool copy(struct status_reader *reader)
     status->started_ns = shared->started_ns;
     status->phase = (enum status_phase)shared->phase;
     memcpy(status->processes, shared->rows, status->process_count * sizeof shared->rows[0]);
+    uint32_t gpus = shared->gpu_count;
+    status->gpu_count = gpus < STATUS_GPU_MAX ? gpus : STATUS_GPU_MAX;
+    memcpy(status->gpus, shared->gpus, status->gpu_count * sizeof shared->gpus[0]);
     atomic_thread_fence(memory_order_acquire);
     return atomic_load_explicit(&shared->sequence, memory_order_relaxed) == before;
 }

@@ -18,6 +18,7 @@
 #include <stdint.h>
 
 #include "common/error.h"
+#include "common/hardware.h"
 #include "supervisor/lifecycle.h"
 
 #define STATUS_ENV_FD "ARGOSY_STATUS_FD"
@@ -28,6 +29,10 @@
 #define STATUS_STALE_NS (10 * NS_PER_S)
 
 #define STATUS_NAME_MAX 96
+#define STATUS_CPUS_MAX 128
+#define STATUS_UUID_MAX 64 /* as struct hardware_gpu has them */
+#define STATUS_GPU_MAX  HARDWARE_GPU_MAX
+#define STATUS_UNKNOWN  (-1) /* of a figure that cannot be negative */
 
 struct status_process {
     char name[STATUS_NAME_MAX];  /* "engine", "link", "cpu/0" */
@@ -40,6 +45,38 @@ struct status_process {
     uint32_t restarts[DEATH_KIND_COUNT];
     uint64_t death_ns; /* the last one; 0: none */
     char death[DEATH_TEXT_MAX];
+    /* where it runs */
+    char cpus[STATUS_CPUS_MAX]; /* "0-3,8"; "": not pinned */
+    int32_t memory_node;        /* the system's NUMA node that memory is bound to; STATUS_UNKNOWN */
+    char gpu[STATUS_UUID_MAX];  /* UUID, or bus id; "": none */
+    /* what befell it */
+    uint32_t pins_refused;       /* starts on which the kernel refused cores or memory */
+    bool is_crash_looping;       /* it dies again and again, each time after a short life */
+    uint64_t memory_limit_bytes; /* 0: none */
+};
+
+enum status_gpu_health {
+    STATUS_GPU_UNWATCHED, /* nobody looks: no NVML, or not yet */
+    STATUS_GPU_WELL,
+    STATUS_GPU_BAD, /* its workers are drained; reason says why */
+};
+
+/* A GPU of the node as its health helper last saw it. */
+struct status_gpu {
+    char uuid[STATUS_UUID_MAX];
+    char bus_id[24];
+    char model[64];
+    int32_t health; /* enum status_gpu_health */
+    char reason[STATUS_NAME_MAX];
+    uint64_t seen_ns;            /* when these figures were taken; 0: never */
+    int32_t utilization_percent; /* STATUS_UNKNOWN where NVML does not tell, as below */
+    int32_t temperature_celsius;
+    int32_t power_watts;
+    int64_t memory_used_bytes;
+    int64_t memory_total_bytes;
+    int64_t ecc_errors; /* uncorrected, since the driver was loaded */
+    int32_t last_xid;   /* 0: none */
+    bool is_throttled;  /* slowed down by heat or power */
 };
 
 enum status_phase { STATUS_PHASE_STARTING, STATUS_PHASE_RUNNING, STATUS_PHASE_STOPPING };
@@ -51,6 +88,8 @@ struct status {
     enum status_phase phase;
     size_t process_count;
     struct status_process *processes; /* in the order of the plan */
+    size_t gpu_count;
+    struct status_gpu gpus[STATUS_GPU_MAX]; /* in the machine's order */
 };
 
 /* The supervisor's side */
@@ -71,6 +110,9 @@ void status_page_beat(struct status_page *page, uint64_t now_ns);
 /* Between begin and end the rows, of which there are count, may be written. */
 struct status_process *status_page_begin(struct status_page *page);
 void status_page_end(struct status_page *page, enum status_phase phase);
+
+/* Between begin and end, too: the page's GPUs, of which there is room for STATUS_GPU_MAX. */
+void status_page_set_gpus(struct status_page *page, const struct status_gpu *gpus, size_t count);
 
 /* The link's side */
 
