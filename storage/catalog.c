@@ -4,28 +4,38 @@
 
 #include <stdlib.h>
 
-#include "common/assert.h"
+#include "common/sqlite_file.h"
 
-/* PRAGMA user_version of the file; a later number adds tables, never changes what these hold. */
-#define CATALOG_VERSION 1
+/* "ArgS": whose file this is. */
+#define APPLICATION_ID 0x41726753
+#define SCHEMA_VERSION 1
 
-static const char schema[] =
-    "CREATE TABLE IF NOT EXISTS artifacts("
+static const char *const migrations[SCHEMA_VERSION] = {
+    "CREATE TABLE artifacts("
     "  digest BLOB PRIMARY KEY, size INTEGER NOT NULL, created_utc_us INTEGER NOT NULL,"
     "  unowned_utc_us INTEGER NOT NULL DEFAULT 0, revision INTEGER NOT NULL DEFAULT 0)"
     "  WITHOUT ROWID;"
-    "CREATE TABLE IF NOT EXISTS owners("
+    "CREATE TABLE owners("
     "  digest BLOB NOT NULL, owner TEXT NOT NULL, PRIMARY KEY(digest, owner)) WITHOUT ROWID;"
-    "CREATE TABLE IF NOT EXISTS models("
+    "CREATE TABLE models("
     "  name TEXT NOT NULL, version INTEGER NOT NULL, kind TEXT NOT NULL, base_model TEXT NOT NULL,"
     "  metadata TEXT NOT NULL, registration TEXT NOT NULL, registered_utc_us INTEGER NOT NULL,"
     "  PRIMARY KEY(name, version), UNIQUE(name, registration)) WITHOUT ROWID;"
     /* Versions are not used again: the last one of a name outlives its models. */
-    "CREATE TABLE IF NOT EXISTS model_versions("
+    "CREATE TABLE model_versions("
     "  name TEXT PRIMARY KEY, last_version INTEGER NOT NULL) WITHOUT ROWID;"
-    "CREATE TABLE IF NOT EXISTS model_files("
+    "CREATE TABLE model_files("
     "  name TEXT NOT NULL, version INTEGER NOT NULL, file TEXT NOT NULL, digest BLOB NOT NULL,"
-    "  size INTEGER NOT NULL, PRIMARY KEY(name, version, file)) WITHOUT ROWID;";
+    "  size INTEGER NOT NULL, PRIMARY KEY(name, version, file)) WITHOUT ROWID;",
+};
+
+static const struct sqlite_file_kind catalog_kind = {
+    .name = "a storage catalog of Argosy",
+    .application_id = APPLICATION_ID,
+    .migrations = migrations,
+    .version = SCHEMA_VERSION,
+    .settings = "",
+};
 
 static const char *const statements[] = {
     [CATALOG_ARTIFACT_ADD] = "INSERT OR IGNORE INTO artifacts(digest, size, created_utc_us)"
@@ -76,26 +86,9 @@ struct catalog {
     sqlite3_stmt *statements[CATALOG_STATEMENT_COUNT];
 };
 
-static int check_version(struct catalog *catalog, const char *path, struct error *err)
-{
-    int64_t version;
-    int code = sqlite_get_int64(catalog->db, "PRAGMA user_version", &version, err);
-    if (code == 0 && version > CATALOG_VERSION)
-        return error_set(err, ERR_UNSUPPORTED, "%s was written by a newer release", path);
-    return code;
-}
-
 static int set_up(struct catalog *catalog, const char *path, struct error *err)
 {
-    int code = sqlite_open(path, true, &catalog->db, err);
-    if (code == 0)
-        code = sqlite_exec(catalog->db, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;", err);
-    if (code == 0)
-        code = check_version(catalog, path, err);
-    if (code == 0)
-        code = sqlite_exec(catalog->db, schema, err);
-    if (code == 0)
-        code = sqlite_exec(catalog->db, "PRAGMA user_version=1", err);
+    int code = sqlite_file_open(&catalog_kind, path, &catalog->db, err);
     for (size_t i = 0; code == 0 && i < CATALOG_STATEMENT_COUNT; i++)
         code = sqlite_prepare(catalog->db, statements[i], &catalog->statements[i], err);
     return code;

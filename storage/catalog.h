@@ -18,8 +18,7 @@
 
 struct catalog;
 
-/* Opens or makes the file. ERR_STORAGE, ERR_CORRUPT, ERR_UNSUPPORTED where a newer release wrote
- * it. The caller owns *ret_catalog. */
+/* Opens or makes the file; errors as sqlite_file_open's. The caller owns *ret_catalog. */
 int catalog_open(const char *path, struct catalog **ret_catalog, struct error *err);
 
 /* NULL is fine. */
