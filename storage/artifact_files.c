@@ -15,6 +15,7 @@
 #include <inttypes.h>
 #include <limits.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -53,6 +54,7 @@ struct artifact_files {
     char *folder;
     pthread_mutex_t mutex;
     struct upload *uploads;
+    atomic_bool is_folder_durable[256]; /* by the first byte of its contents: flushed by us */
 };
 
 static struct artifact_files *files_of(struct artifact_store *store)
@@ -110,12 +112,29 @@ static int sync_folder(const char *path, struct error *err)
     return code;
 }
 
-/* Makes a folder durable with its name; 0 where it is there. */
+/* Makes a folder, whose name is durable then. It may be there already without being so: made by
+ * another thread a moment ago, or by a process that was killed. */
 static int make_folder(const char *path, const char *parent, struct error *err)
 {
-    if (mkdir(path, 0700) == 0)
-        return sync_folder(parent, err);
-    return errno == EEXIST ? 0 : fail_write(err, path);
+    if (mkdir(path, 0700) != 0 && errno != EEXIST)
+        return fail_write(err, path);
+    return sync_folder(parent, err);
+}
+
+/* The folder for digest's content, once for a process. */
+static int make_content_folder(struct artifact_files *files, const struct digest *digest,
+                               struct error *err)
+{
+    char path[PATH_ROOM];
+    char parent[PATH_ROOM];
+    atomic_bool *is_durable = &files->is_folder_durable[digest->bytes[0]];
+    if (atomic_load(is_durable))
+        return 0;
+    snprintf(parent, sizeof parent, "%s/artifacts", files->folder);
+    int code = make_folder(content_folder(files, digest, path), parent, err);
+    if (code == 0)
+        atomic_store(is_durable, true);
+    return code;
 }
 
 /* ---- uploads ---- */
@@ -259,13 +278,11 @@ static int upload_write(const struct artifact_files *files, struct upload *uploa
 }
 
 /* Checks the complete upload and makes it a content, durably. */
-static int upload_publish(const struct artifact_files *files, struct upload *upload,
-                          struct error *err)
+static int upload_publish(struct artifact_files *files, struct upload *upload, struct error *err)
 {
     char from[PATH_ROOM];
     char to[PATH_ROOM];
     char folder[PATH_ROOM];
-    char parent[PATH_ROOM];
     char id[ARTIFACT_ID_SIZE];
     struct digest digest = digest_of_hasher(upload->hasher);
     if (!digest_equal(&digest, &upload->digest))
@@ -274,8 +291,7 @@ static int upload_publish(const struct artifact_files *files, struct upload *upl
     upload_path(files, &upload->digest, from);
     content_path(files, &upload->digest, to);
     content_folder(files, &upload->digest, folder);
-    snprintf(parent, sizeof parent, "%s/artifacts", files->folder);
-    int code = make_folder(folder, parent, err);
+    int code = make_content_folder(files, &upload->digest, err);
     if (code != 0)
         return code;
     if (fchmod(upload->fd, 0400) != 0 || fsync(upload->fd) != 0)
