@@ -84,6 +84,12 @@ struct fleet_http {
                            ARGOSY_HTTP_LISTEN, else 127.0.0.1:9464, without a file a free port */
 };
 
+/* What concerns the supervisor itself. */
+struct fleet_supervisor {
+    int log_keep_mb;  /* most disk for last lines of dead processes; default 16 */
+    int core_keep_mb; /* most disk for their core dumps; default 0: none are made */
+};
+
 struct fleet_queue {
     const char *name;
     int max_in_flight; /* tasks at once over the whole fleet; 0: no bound */
@@ -150,6 +156,7 @@ struct fleet_config {
     struct fleet_engine engine;
     struct fleet_storage storage;
     struct fleet_http http;
+    struct fleet_supervisor supervisor;
     struct fleet_queue *queues; /* bounds by queue; queues without one are not listed */
     size_t queue_count;
     struct fleet_codec *codecs; /* in order; none by default */

@@ -183,6 +183,14 @@ static const struct yaml_field http_fields[] = {
 static const struct yaml_schema http_schema = {http_fields, COUNT(http_fields),
                                                sizeof(struct fleet_http), NULL};
 
+static const struct yaml_field supervisor_fields[] = {
+    {"log_keep_mb", YAML_TYPE_INT, AT(fleet_supervisor, log_keep_mb), .min = 1, .max = 1048576},
+    {"core_keep_mb", YAML_TYPE_INT, AT(fleet_supervisor, core_keep_mb), .min = 0,
+     .max = 1073741824},
+};
+static const struct yaml_schema supervisor_schema = {supervisor_fields, COUNT(supervisor_fields),
+                                                     sizeof(struct fleet_supervisor), NULL};
+
 static const struct yaml_field queue_fields[] = {
     {"name", YAML_TYPE_TEXT, AT(fleet_queue, name), .is_required = true, .check = check_queue_name},
     {"max_in_flight", YAML_TYPE_INT, AT(fleet_queue, max_in_flight), .min = 0, .max = 1000000},
@@ -275,6 +283,7 @@ static const struct yaml_field fleet_fields[] = {
     {"engine", YAML_TYPE_MAP, AT(fleet_config, engine), .schema = &engine_schema},
     {"storage", YAML_TYPE_MAP, AT(fleet_config, storage), .schema = &storage_schema},
     {"http", YAML_TYPE_MAP, AT(fleet_config, http), .schema = &http_schema},
+    {"supervisor", YAML_TYPE_MAP, AT(fleet_config, supervisor), .schema = &supervisor_schema},
     {"queues", YAML_TYPE_LIST, AT(fleet_config, queues), COUNT_AT(fleet_config, queue_count),
      .max = 1024, .schema = &queue_schema},
     {"codecs", YAML_TYPE_LIST, AT(fleet_config, codecs), COUNT_AT(fleet_config, codec_count),
@@ -305,6 +314,7 @@ void fleet_schema_init_config(struct fleet_config *config)
                     .memory_mb = 1024,
                     .cache_mb = 10240,
                     .artifact_keep_hours = 24},
+        .supervisor = {.log_keep_mb = 16},
     };
 }
 

@@ -76,6 +76,8 @@ static void storage_runs_where_the_engine_does(void **state)
     assert_string_equal(storage->address, "ipc:///etc/fleet/.argosy/storage.sock");
     assert_string_equal(storage->vectors, "sqlite");
     assert_int_equal(storage->artifact_keep_hours, 24);
+    assert_int_equal(config->supervisor.log_keep_mb, 16);
+    assert_int_equal(config->supervisor.core_keep_mb, 0); /* they hold models and payloads */
     fleet_config_destroy(config);
 
     config = parse("engine: {endpoint: \"ipc:///run/engine.sock\"}\n"
