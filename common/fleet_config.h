@@ -125,7 +125,8 @@ struct fleet_group {
     size_t environment_count;
     enum fleet_pinning pinning; /* default core */
     int grace_ms;               /* time to drain before it is killed; default 10,000 */
-    int hang_ms; /* no progress for this long: killed, replaced; 0: never; default 30,000 */
+    int hang_ms;   /* no progress for this long: killed, replaced; 0: never; default 30,000 */
+    int memory_mb; /* most memory of each process, MiB; 0: no limit; default 0 */
 
     /* gpu groups only */
     enum fleet_device device;

@@ -256,6 +256,7 @@ static const struct yaml_field group_fields[] = {
     {"pinning", YAML_TYPE_CHOICE, AT(fleet_group, pinning), .words = pinning_words},
     {"grace_ms", YAML_TYPE_INT, AT(fleet_group, grace_ms), .min = 0, .max = 3600000},
     {"hang_ms", YAML_TYPE_INT, AT(fleet_group, hang_ms), .min = 0, .max = 3600000},
+    {"memory_mb", YAML_TYPE_INT, AT(fleet_group, memory_mb), .min = 0, .max = 16777216},
     {"device", YAML_TYPE_CHOICE, AT(fleet_group, device), .words = device_words,
      .excuse = excuse_cpu_group},
     {"model", YAML_TYPE_TEXT, AT(fleet_group, model), .check = fleet_schema_check_name,

@@ -149,6 +149,7 @@ static const char full[] = "node: n1\n"
                            " {name: B, value: \"\"}]\n"
                            "    pinning: none\n"
                            "    grace_ms: 1\n"
+                           "    memory_mb: 1536\n"
                            "  - name: gpus\n"
                            "    kind: gpu\n"
                            "    device: cuda\n"
@@ -175,9 +176,11 @@ static void reads_every_kind_of_value(void **state)
     assert_string_equal(work->environment[0].value, "1 $ \xc3\xa4\xe2\x80\xa8\n");
     assert_string_equal(work->environment[1].value, "");
     assert_int_equal(work->pinning, FLEET_PINNING_NONE);
+    assert_int_equal(work->memory_mb, 1536);
     const struct fleet_group *gpus = fleet_config_group(config, "gpus");
     assert_int_equal(gpus->device, FLEET_DEVICE_CUDA);
     assert_string_equal(gpus->labels[1].prompt, "null");
+    assert_int_equal(gpus->memory_mb, 0);
     assert_true(gpus->temperature == 0.125);
     fleet_config_destroy(config);
 }
