@@ -9,8 +9,7 @@
 #include "common/arena.h"
 #include "common/limits.h"
 #include "common/log.h"
-#include "supervisor/probe.h"
-#include "supervisor/process_usage.h"
+#include "supervisor/node_status.h"
 
 #define REQUEST_TIMEOUT_MS 10000
 
@@ -45,80 +44,24 @@ static void respond(struct link_node *node, const uint8_t *token, size_t token_s
 
 /* Status */
 
-static int64_t age_us(uint64_t since_ns, uint64_t now_ns)
-{
-    return since_ns < now_ns ? (int64_t)((now_ns - since_ns) / NS_PER_US) : 0;
-}
-
-static void fill_process(Api__NodeProcess *row, const struct status_process *process,
-                         uint64_t now_ns)
-{
-    struct process_usage usage;
-    api__node_process__init(row);
-    row->name = process->name;
-    row->group = process->group;
-    row->state = status_process_state(process);
-    row->has_pid = row->has_drained = row->has_restarts = true;
-    row->pid = process->pid;
-    row->drained = process->is_drained;
-    for (int kind = 0; kind < DEATH_KIND_COUNT; kind++)
-        row->restarts += process->restarts[kind];
-    if (process->started_ns != 0) {
-        row->has_uptime_us = true;
-        row->uptime_us = age_us(process->started_ns, now_ns);
-    }
-    if (process->death_ns != 0) {
-        row->death = process->death;
-        row->has_death_age_us = true;
-        row->death_age_us = age_us(process->death_ns, now_ns);
-    }
-    if (process->pid != 0 && process_usage_read(process->pid, &usage)) {
-        row->has_memory_bytes = row->has_cpu_us = true;
-        row->memory_bytes = (int64_t)usage.memory_bytes;
-        row->cpu_us = (int64_t)usage.cpu_us;
-    }
-}
-
-static const char *phase_name(enum status_phase phase)
-{
-    static const char *const names[] = {"starting", "running", "stopping"};
-    return names[phase];
-}
-
 /* The message borrows from the page's copy. */
-static int make_status(struct link_node *node, struct arena *arena, Api__NodeStatus *message,
+static int make_status(struct link_node *node, struct arena *arena, Api__NodeStatus **ret_message,
                        struct error *err)
 {
-    const struct status *status;
-    int code = status_read(node->status, &status, err);
-    if (code != 0)
-        return code;
-    uint64_t now_ns = clock_monotonic_ns();
-    Api__NodeProcess *rows = arena_calloc(arena, status->process_count + 1, sizeof *rows);
-    message->processes = arena_calloc(arena, status->process_count + 1, sizeof(void *));
-    if (rows == NULL || message->processes == NULL)
-        return error_set(err, ERR_MEMORY, "out of memory");
-    message->node = node->node;
-    message->http = node->http;
-    message->phase = phase_name(status->phase);
-    message->has_heartbeat_age_us = message->has_uptime_us = true;
-    message->heartbeat_age_us = age_us(status->heartbeat_ns, now_ns);
-    message->uptime_us = age_us(status->started_ns, now_ns);
-    for (size_t i = 0; i < status->process_count; i++) {
-        fill_process(&rows[i], &status->processes[i], now_ns);
-        message->processes[message->n_processes++] = &rows[i];
-    }
-    return 0;
+    struct node_status_view view = {
+        .node = node->node, .http = node->http, .now_ns = clock_monotonic_ns()};
+    int code = status_read(node->status, &view.status, err);
+    return code == 0 ? node_status_make(&view, arena, ret_message, err) : code;
 }
 
 static void answer_status(struct link_node *node, const uint8_t *token, size_t token_size)
 {
     struct arena arena;
     struct error err = {0};
-    Api__NodeStatus status = API__NODE_STATUS__INIT;
+    Api__NodeStatus *status = NULL;
     arena_init(&arena, LIMIT_MIB);
     int code = make_status(node, &arena, &status, &err);
-    respond(node, token, token_size, code == 0 ? &status : NULL, &err);
+    respond(node, token, token_size, code == 0 ? status : NULL, &err);
     arena_fini(&arena);
 }
 

@@ -367,24 +367,28 @@ const char *placement_name(const struct placement_pin *pin, char out[PLACEMENT_N
     return out;
 }
 
-/* "0-3,8" */
-static void format_cpus(const cpu_set_t *cpus, char *out, size_t size)
+const char *placement_format_cpus(const cpu_set_t *cpus, char *out, size_t size)
 {
     size_t length = 0;
     out[0] = '\0';
-    for (int cpu = 0; cpu < TOPOLOGY_CPU_MAX && length < size; cpu++) {
+    for (int cpu = 0; cpu < TOPOLOGY_CPU_MAX; cpu++) {
+        char range[32];
+        int first = cpu;
         if (!CPU_ISSET(cpu, cpus))
             continue;
-        int last = cpu;
-        while (last + 1 < TOPOLOGY_CPU_MAX && CPU_ISSET(last + 1, cpus))
-            last++;
+        while (cpu + 1 < TOPOLOGY_CPU_MAX && CPU_ISSET(cpu + 1, cpus))
+            cpu++;
         const char *comma = length > 0 ? "," : "";
-        int written = last > cpu
-                          ? snprintf(out + length, size - length, "%s%d-%d", comma, cpu, last)
-                          : snprintf(out + length, size - length, "%s%d", comma, cpu);
+        int written = cpu > first ? snprintf(range, sizeof range, "%s%d-%d", comma, first, cpu)
+                                  : snprintf(range, sizeof range, "%s%d", comma, first);
+        if (length + (size_t)written + sizeof "..." > size) {
+            strcpy(out + length, "...");
+            return out;
+        }
+        strcpy(out + length, range);
         length += (size_t)written;
-        cpu = last;
     }
+    return out;
 }
 
 static int count_cpus(const struct topology *topology)
@@ -422,8 +426,8 @@ static void print_pin(const struct placement_pin *pin, int name_width, struct bu
 {
     char name[PLACEMENT_NAME_MAX];
     char cpus[256];
-    format_cpus(&pin->cpus, cpus, sizeof cpus);
-    buffer_printf(out, "%-*s  processors %s", name_width, placement_name(pin, name), cpus);
+    buffer_printf(out, "%-*s  processors %s", name_width, placement_name(pin, name),
+                  placement_format_cpus(&pin->cpus, cpus, sizeof cpus));
     if (!pin->is_pinned)
         buffer_append_text(out, ", not pinned");
     else if (pin->is_shared)

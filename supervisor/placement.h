@@ -67,6 +67,9 @@ const struct placement_pin *placement_find(const struct placement *placement,
 #define PLACEMENT_NAME_MAX 96
 const char *placement_name(const struct placement_pin *pin, char out[PLACEMENT_NAME_MAX]);
 
+/* "0-3,8" into out, which is returned; what does not fit is "...". size is at least 4. */
+const char *placement_format_cpus(const cpu_set_t *cpus, char *out, size_t size);
+
 /* Appends the plan as text for people. */
 void placement_print(const struct placement *placement, struct buffer *out);
 

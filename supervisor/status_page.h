@@ -81,6 +81,9 @@ struct status_gpu {
 
 enum status_phase { STATUS_PHASE_STARTING, STATUS_PHASE_RUNNING, STATUS_PHASE_STOPPING };
 
+/* "unwatched", "well", "bad" */
+const char *status_gpu_health_name(enum status_gpu_health health);
+
 /* The page as a reader sees it. */
 struct status {
     uint64_t heartbeat_ns; /* when the loop last turned */

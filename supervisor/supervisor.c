@@ -152,7 +152,21 @@ static struct process *find_link(struct supervisor *supervisor)
 
 /* What the link sees */
 
-static void write_row(struct status_process *row, const struct process *process)
+static void write_place(struct status_process *row, const struct placement_pin *pin,
+                        const struct topology *topology)
+{
+    row->cpus[0] = row->gpu[0] = '\0';
+    row->memory_node = pin->memory_node;
+    if (pin->is_pinned)
+        placement_format_cpus(&pin->cpus, row->cpus, sizeof row->cpus);
+    if (pin->gpu >= 0) {
+        const struct hardware_gpu *gpu = &topology->gpus[pin->gpu].gpu;
+        snprintf(row->gpu, sizeof row->gpu, "%s", gpu->uuid[0] != '\0' ? gpu->uuid : gpu->bus_id);
+    }
+}
+
+static void write_row(struct status_process *row, const struct process *process,
+                      const struct topology *topology)
 {
     const struct lifecycle *lifecycle = &process->lifecycle;
     const struct fleet_group *group = process->pin->group;
@@ -168,6 +182,8 @@ static void write_row(struct status_process *row, const struct process *process)
     row->death_ns = death != NULL ? death->at_ns : 0;
     if (death != NULL)
         death_format(death, row->death);
+    row->is_crash_looping = death_history_row(&lifecycle->deaths) >= DEATH_LOOP_COUNT;
+    write_place(row, process->pin, topology);
 }
 
 static void write_status(struct supervisor *supervisor)
@@ -179,7 +195,7 @@ static void write_status(struct supervisor *supervisor)
         phase = STATUS_PHASE_RUNNING;
     struct status_process *rows = status_page_begin(supervisor->page);
     for (size_t i = 0; i < supervisor->process_count; i++)
-        write_row(&rows[i], &supervisor->processes[i]);
+        write_row(&rows[i], &supervisor->processes[i], supervisor->setting.topology);
     status_page_end(supervisor->page, phase);
     status_page_beat(supervisor->page, clock_monotonic_ns());
 }
