@@ -2,7 +2,10 @@
 /* log: see log.h. */
 #include "common/log.h"
 
+#include <limits.h>
+#include <poll.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -11,25 +14,40 @@
 #include "common/clock.h"
 #include "common/error.h"
 
-/* PIPE_BUF: what one write(2) to a pipe keeps together. */
-#define RECORD_MAX 4096
+_Static_assert(LOG_RECORD_MAX <= PIPE_BUF, "one write(2) to a pipe keeps a record together");
+
 /* Of the key=value pairs, before the JSON form adds to them. */
 #define DETAIL_MAX 2560
 
 static const char *const level_names[] = {"debug", "info", "warn", "error"};
 static const char *const format_names[] = {"logfmt", "json"};
 
+static void write_to_stderr(const char *record, size_t size);
+
 static struct {
     const char *process;
     enum log_level level;
     enum log_format format;
-} settings = {"argosy", LOG_LEVEL_INFO, LOG_FORMAT_LOGFMT};
+    log_sink *sink;
+} settings = {"argosy", LOG_LEVEL_INFO, LOG_FORMAT_LOGFMT, write_to_stderr};
+
+static atomic_uint_fast64_t dropped; /* records that standard error had no room for */
 
 void log_open(const char *process, enum log_level level, enum log_format format)
 {
     settings.process = process;
     settings.level = level;
     settings.format = format;
+}
+
+void log_open_sink(log_sink *sink)
+{
+    settings.sink = sink;
+}
+
+enum log_format log_format_get(void)
+{
+    return settings.format;
 }
 
 int log_level_parse(const char *text, enum log_level *ret_level)
@@ -59,6 +77,19 @@ bool log_is_enabled(enum log_level level)
     return level >= settings.level;
 }
 
+/* Composing */
+
+/* The length of text without a last character that was cut. */
+static size_t whole_characters(const char *text, size_t length)
+{
+    size_t last = length;
+    while (last > 0 && length - last < 3 && ((unsigned char)text[last - 1] & 0xc0) == 0x80)
+        last--;
+    unsigned char first = last > 0 ? (unsigned char)text[last - 1] : 0;
+    size_t size = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : first >= 0xc0 ? 2 : 1;
+    return length - last + 1 < size ? last - 1 : length;
+}
+
 /* Appends text as the inside of a JSON string. */
 static size_t append_json(char *out, size_t length, size_t size, const char *text, size_t count)
 {
@@ -86,12 +117,10 @@ static size_t append_json_details(char *out, size_t length, size_t size, const c
         const char *key = at;
         while (*at != '\0' && *at != '=' && *at != ' ')
             at++;
-        if (at == key)
+        if (at == key || length + (size_t)(at - key) + 16 >= size)
             break;
         length +=
             (size_t)snprintf(out + length, size - length, ",\"%.*s\":\"", (int)(at - key), key);
-        if (length >= size)
-            return size - 1;
         if (*at == '=' && at[1] == '"') {
             at += 2;
             while (*at != '\0' && *at != '"') {
@@ -108,41 +137,81 @@ static size_t append_json_details(char *out, size_t length, size_t size, const c
                 at++;
             length = append_json(out, length, size, value, (size_t)(at - value));
         }
+        length = whole_characters(out, length);
         out[length++] = '"';
     }
     return length;
+}
+
+static size_t compose(char out[LOG_RECORD_MAX], enum log_level level, const char *process,
+                      const char *event, const char *format, va_list args)
+{
+    char details[DETAIL_MAX];
+    if (vsnprintf(details, sizeof details, format, args) >= (int)sizeof details)
+        details[whole_characters(details, sizeof details - 1)] = '\0';
+
+    char when[CLOCK_UTC_TEXT_SIZE];
+    clock_utc_format(clock_utc_us(), when);
+    bool json = settings.format == LOG_FORMAT_JSON;
+    const char *head = json ? "{\"ts\":\"%s\",\"level\":\"%s\",\"process\":\"%s\",\"event\":\"%s\""
+                            : "ts=%s level=%s process=%s event=%s";
+    size_t length = (size_t)snprintf(out, LOG_RECORD_MAX - 4, head, when, level_names[level],
+                                     process, event);
+    if (json) {
+        length = append_json_details(out, length, LOG_RECORD_MAX - 4, details);
+        out[length++] = '}';
+    } else if (details[0] != '\0') {
+        length += (size_t)snprintf(out + length, LOG_RECORD_MAX - length - 1, " %s", details);
+        if (length > LOG_RECORD_MAX - 2)
+            length = LOG_RECORD_MAX - 2;
+    }
+    out[length++] = '\n';
+    return length;
+}
+
+size_t log_compose(char out[LOG_RECORD_MAX], enum log_level level, const char *process,
+                   const char *event, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    size_t size = compose(out, level, process, event, format, args);
+    va_end(args);
+    return size;
+}
+
+/* Writing */
+
+bool log_write_now(int fd, const char *bytes, size_t size)
+{
+    struct pollfd room = {.fd = fd, .events = POLLOUT};
+    return poll(&room, 1, 0) == 1 && room.revents == POLLOUT &&
+           write(fd, bytes, size) == (ssize_t)size;
+}
+
+static void write_to_stderr(const char *record, size_t size)
+{
+    uint64_t lines = atomic_exchange(&dropped, 0);
+    if (lines > 0) {
+        char notice[LOG_RECORD_MAX];
+        size_t length = log_compose(notice, LOG_LEVEL_WARN, settings.process, "log.dropped",
+                                    "lines=%llu", (unsigned long long)lines);
+        if (!log_write_now(STDERR_FILENO, notice, length))
+            atomic_fetch_add(&dropped, lines);
+    }
+    if (!log_write_now(STDERR_FILENO, record, size))
+        atomic_fetch_add(&dropped, 1);
 }
 
 void log_write(enum log_level level, const char *event, const char *format, ...)
 {
     if (!log_is_enabled(level))
         return;
-    char details[DETAIL_MAX];
+    char record[LOG_RECORD_MAX];
     va_list args;
     va_start(args, format);
-    vsnprintf(details, sizeof details, format, args);
+    size_t size = compose(record, level, settings.process, event, format, args);
     va_end(args);
-
-    char record[RECORD_MAX];
-    char when[CLOCK_UTC_TEXT_SIZE];
-    clock_utc_format(clock_utc_us(), when);
-    bool json = settings.format == LOG_FORMAT_JSON;
-    const char *head = json ? "{\"ts\":\"%s\",\"level\":\"%s\",\"process\":\"%s\",\"event\":\"%s\""
-                            : "ts=%s level=%s process=%s event=%s";
-    size_t length = (size_t)snprintf(record, sizeof record - 4, head, when, level_names[level],
-                                     settings.process, event);
-    if (json) {
-        length = append_json_details(record, length, sizeof record - 4, details);
-        record[length++] = '}';
-    } else if (details[0] != '\0') {
-        length += (size_t)snprintf(record + length, sizeof record - length - 1, " %s", details);
-        if (length > sizeof record - 2)
-            length = sizeof record - 2;
-    }
-    record[length++] = '\n';
-    /* A log that cannot be written has nowhere to say so. */
-    ssize_t written = write(STDERR_FILENO, record, length);
-    (void)written;
+    settings.sink(record, size);
 }
 
 const char *log_quote(const char *text, char *out, size_t size)
@@ -151,6 +220,7 @@ const char *log_quote(const char *text, char *out, size_t size)
     out[length++] = '"';
     for (const char *at = text; *at != '\0'; at++) {
         if (length + 6 >= size) {
+            length = whole_characters(out, length);
             memcpy(out + length, "...", 3);
             length += 3;
             break;
