@@ -155,8 +155,8 @@ static size_t compose(char out[LOG_RECORD_MAX], enum log_level level, const char
     bool json = settings.format == LOG_FORMAT_JSON;
     const char *head = json ? "{\"ts\":\"%s\",\"level\":\"%s\",\"process\":\"%s\",\"event\":\"%s\""
                             : "ts=%s level=%s process=%s event=%s";
-    size_t length = (size_t)snprintf(out, LOG_RECORD_MAX - 4, head, when, level_names[level],
-                                     process, event);
+    size_t length =
+        (size_t)snprintf(out, LOG_RECORD_MAX - 4, head, when, level_names[level], process, event);
     if (json) {
         length = append_json_details(out, length, LOG_RECORD_MAX - 4, details);
         out[length++] = '}';
