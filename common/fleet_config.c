@@ -15,6 +15,7 @@
 #include "common/child.h"
 #include "common/fleet_schema.h"
 #include "common/fleet_service.h"
+#include "common/gpu_name.h"
 #include "common/http_address.h"
 #include "common/limits.h"
 #include "common/yaml_tree.h"
@@ -139,13 +140,29 @@ static int default_labels(struct loader *loader, struct fleet_group *group)
     return group->labels != NULL ? 0 : fail_memory(loader);
 }
 
+/* GPUs that the group's list means. What is not seen here counts, too: a MIG slice may be used
+ * without, and placement refuses the rest. */
+static size_t count_named(const struct fleet_group *group, const struct hardware *hardware)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < group->gpu_count; i++) {
+        size_t meant = 0;
+        for (size_t gpu = 0; gpu < hardware->gpu_count; gpu++)
+            meant += gpu_name_means(group->gpus[i], &hardware->gpus[gpu]);
+        count += meant > 0 ? meant : 1;
+    }
+    return count;
+}
+
 static int default_processes(const struct fleet_group *group, const struct hardware *hardware)
 {
     if (group->kind == FLEET_GROUP_CPU)
         return hardware_cpu_workers(hardware);
-    if (group->device == FLEET_DEVICE_CPU || hardware->gpu_count == 0)
+    size_t gpus = group->gpu_count > 0 ? count_named(group, hardware) : hardware->gpu_count;
+    if (group->device == FLEET_DEVICE_CPU || gpus == 0)
         return 1;
-    return (int)hardware->gpu_count;
+    int processes = (int)gpus * group->processes_per_gpu;
+    return processes < FLEET_PROCESSES_MAX ? processes : FLEET_PROCESSES_MAX;
 }
 
 static int default_group(struct loader *loader, struct fleet_group *group)
@@ -153,6 +170,8 @@ static int default_group(struct loader *loader, struct fleet_group *group)
     int code = 0;
     if (group->processes == FLEET_PROCESSES_UNSET)
         group->processes = default_processes(group, loader->hardware);
+    if (group->mps_percentage == 0)
+        group->mps_percentage = 100 / group->processes_per_gpu;
     if (group->queues == NULL)
         code = default_queues(loader, group);
     if (code == 0 && group->labels == NULL && group->kind == FLEET_GROUP_GPU)
@@ -277,6 +296,16 @@ static int check_group(struct loader *loader, const struct fleet_group *group,
     const struct yaml_node *temperature = yaml_get(node, "temperature");
     if (group->queue_count == 0)
         return yaml_fail(queues, loader->err, "a group needs at least one queue");
+    if (group->smt == FLEET_SMT_AVOID && group->pinning == FLEET_PINNING_NONE)
+        return yaml_fail(yaml_get(node, "smt"), loader->err,
+                         "a group with pinning none runs on every hardware thread");
+    for (size_t i = 0; i < group->gpu_count; i++) {
+        for (size_t j = 0; j < i; j++) {
+            if (strcmp(group->gpus[i], group->gpus[j]) == 0)
+                return yaml_fail(yaml_get(node, "gpus"), loader->err, "\"%s\" is given twice",
+                                 group->gpus[i]);
+        }
+    }
     if (group->hang_ms != 0 && group->hang_ms < HANG_MS_MIN)
         return yaml_fail(yaml_get(node, "hang_ms"), loader->err,
                          "must be 0 or at least %d: an idle worker tells progress once a second",

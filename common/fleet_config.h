@@ -39,8 +39,17 @@ enum fleet_group_kind { FLEET_GROUP_CPU, FLEET_GROUP_GPU };
  * worker says which. */
 enum fleet_device { FLEET_DEVICE_AUTO, FLEET_DEVICE_CUDA, FLEET_DEVICE_CPU };
 
-/* How worker processes are bound: to cores of their own, to a NUMA node, not at all. */
-enum fleet_pinning { FLEET_PINNING_CORE, FLEET_PINNING_NUMA, FLEET_PINNING_NONE };
+/* How worker processes are bound: to cores of their own, to the cores of an L3 cache or of a NUMA
+ * node, not at all. */
+enum fleet_pinning {
+    FLEET_PINNING_CORE,
+    FLEET_PINNING_L3,
+    FLEET_PINNING_NUMA,
+    FLEET_PINNING_NONE,
+};
+
+/* Which hardware threads of its cores a process runs on: all, or one of each core. */
+enum fleet_smt { FLEET_SMT_SHARE, FLEET_SMT_AVOID };
 
 struct fleet_engine {
     enum fleet_store store;    /* default sqlite: <data_dir>/engine.db */
@@ -114,7 +123,7 @@ struct fleet_variable {
 struct fleet_group {
     const char *name;
     enum fleet_group_kind kind;
-    int processes; /* default: hardware_cpu_workers, or one per GPU and at least one */
+    int processes; /* default: hardware_cpu_workers, or processes_per_gpu for each GPU */
     struct fleet_group_queue *queues; /* at least one; default fleet_schema.h's */
     size_t queue_count;
     bool workflows;             /* runs workflow tasks of its queues; default true for cpu */
@@ -124,15 +133,20 @@ struct fleet_group {
     struct fleet_variable *environment; /* set for its processes */
     size_t environment_count;
     enum fleet_pinning pinning; /* default core */
+    enum fleet_smt smt;         /* default share */
     int grace_ms;               /* time to drain before it is killed; default 10,000 */
     int hang_ms;   /* no progress for this long: killed, replaced; 0: never; default 30,000 */
     int memory_mb; /* most memory of each process, MiB; 0: no limit; default 0 */
 
     /* gpu groups only */
     enum fleet_device device;
-    const char *model;          /* a folder of <data_dir>/models */
-    int batch_tokens;           /* most tokens of one packed batch; default 16,384 */
-    int batch_delay_us;         /* longest wait for a fuller batch; default 2,000 */
+    const char *const *gpus; /* gpu_name.h's names of those it runs on; none: all there are */
+    size_t gpu_count;
+    int processes_per_gpu; /* default 1 */
+    int mps_percentage;    /* of a GPU's threads for one process; default 100 / processes_per_gpu */
+    const char *model;     /* a folder of <data_dir>/models */
+    int batch_tokens;      /* most tokens of one packed batch; default 16,384 */
+    int batch_delay_us;    /* longest wait for a fuller batch; default 2,000 */
     struct fleet_label *labels; /* default positive, negative, neutral */
     size_t label_count;
     double temperature; /* of the softmax over the labels' cosines; default 0.05 */
@@ -229,5 +243,6 @@ const char *fleet_store_name(enum fleet_store store);
 const char *fleet_group_kind_name(enum fleet_group_kind kind);
 const char *fleet_device_name(enum fleet_device device);
 const char *fleet_pinning_name(enum fleet_pinning pinning);
+const char *fleet_smt_name(enum fleet_smt smt);
 
 #endif

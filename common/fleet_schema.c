@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "common/child.h"
+#include "common/gpu_name.h"
 #include "common/http_address.h"
 #include "common/limits.h"
 
@@ -16,7 +17,8 @@
 static const char *const store_words[] = {"sqlite", "memory", NULL};
 static const char *const kind_words[] = {"cpu", "gpu", NULL};
 static const char *const device_words[] = {"auto", "cuda", "cpu", NULL};
-static const char *const pinning_words[] = {"core", "numa", "none", NULL};
+static const char *const pinning_words[] = {"core", "l3", "numa", "none", NULL};
+static const char *const smt_words[] = {"share", "avoid", NULL};
 static const char *const level_words[] = {"debug", "info", "warn", "error", NULL};
 static const char *const format_words[] = {"logfmt", "json", NULL};
 
@@ -135,6 +137,14 @@ static const char *excuse_cpu_group(const void *object)
     return group->kind == FLEET_GROUP_CPU ? "only groups of kind gpu have this key" : NULL;
 }
 
+static const char *excuse_cpu_device(const void *object)
+{
+    const struct fleet_group *group = object;
+    if (group->kind == FLEET_GROUP_GPU && group->device == FLEET_DEVICE_CPU)
+        return "a group on device cpu uses no GPU";
+    return excuse_cpu_group(object);
+}
+
 /* Tables */
 
 #define AT(type, field)       .offset = offsetof(struct type, field)
@@ -245,7 +255,7 @@ static const struct yaml_schema variable_schema = {variable_fields, COUNT(variab
 static const struct yaml_field group_fields[] = {
     {"name", YAML_TYPE_TEXT, AT(fleet_group, name), .is_required = true, .check = check_group_name},
     {"kind", YAML_TYPE_CHOICE, AT(fleet_group, kind), .is_required = true, .words = kind_words},
-    {"processes", YAML_TYPE_INT, AT(fleet_group, processes), .min = 0, .max = 1024},
+    {"processes", YAML_TYPE_INT, AT(fleet_group, processes), .min = 0, .max = FLEET_PROCESSES_MAX},
     {"queues", YAML_TYPE_LIST, AT(fleet_group, queues), COUNT_AT(fleet_group, queue_count),
      .max = 64, .schema = &group_queue_schema},
     {"workflows", YAML_TYPE_BOOL, AT(fleet_group, workflows), .excuse = excuse_gpu_group},
@@ -254,11 +264,18 @@ static const struct yaml_field group_fields[] = {
     {"environment", YAML_TYPE_LIST, AT(fleet_group, environment),
      COUNT_AT(fleet_group, environment_count), .max = 256, .schema = &variable_schema},
     {"pinning", YAML_TYPE_CHOICE, AT(fleet_group, pinning), .words = pinning_words},
+    {"smt", YAML_TYPE_CHOICE, AT(fleet_group, smt), .words = smt_words},
     {"grace_ms", YAML_TYPE_INT, AT(fleet_group, grace_ms), .min = 0, .max = 3600000},
     {"hang_ms", YAML_TYPE_INT, AT(fleet_group, hang_ms), .min = 0, .max = 3600000},
     {"memory_mb", YAML_TYPE_INT, AT(fleet_group, memory_mb), .min = 0, .max = 16777216},
     {"device", YAML_TYPE_CHOICE, AT(fleet_group, device), .words = device_words,
      .excuse = excuse_cpu_group},
+    {"gpus", YAML_TYPE_TEXTS, AT(fleet_group, gpus), COUNT_AT(fleet_group, gpu_count),
+     .check = gpu_name_check, .excuse = excuse_cpu_device},
+    {"processes_per_gpu", YAML_TYPE_INT, AT(fleet_group, processes_per_gpu), .min = 1,
+     .max = HARDWARE_GPU_SHARE_MAX, .excuse = excuse_cpu_device},
+    {"mps_percentage", YAML_TYPE_INT, AT(fleet_group, mps_percentage), .min = 1, .max = 100,
+     .excuse = excuse_cpu_device},
     {"model", YAML_TYPE_TEXT, AT(fleet_group, model), .check = fleet_schema_check_name,
      .excuse = excuse_cpu_group},
     {"batch_tokens", YAML_TYPE_INT, AT(fleet_group, batch_tokens), .min = 512, .max = 1048576,
@@ -330,6 +347,7 @@ void fleet_schema_init_group(struct fleet_group *group, enum fleet_group_kind ki
         .grace_ms = 10000,
         .hang_ms = 30000,
         .device = FLEET_DEVICE_AUTO,
+        .processes_per_gpu = 1,
         .batch_tokens = 16384,
         .batch_delay_us = 2000,
         .temperature = 0.05,
@@ -376,4 +394,9 @@ const char *fleet_device_name(enum fleet_device device)
 const char *fleet_pinning_name(enum fleet_pinning pinning)
 {
     return pinning_words[pinning];
+}
+
+const char *fleet_smt_name(enum fleet_smt smt)
+{
+    return smt_words[smt];
 }

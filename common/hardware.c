@@ -14,6 +14,7 @@
 
 #define DRIVER_FOLDER "/proc/driver/nvidia/gpus"
 #define CGROUP_QUOTA  "/sys/fs/cgroup/cpu.max"
+#define MIG_PREFIX    "MIG-"
 
 /* Whole processors that a cgroup v2 quota allows ("max 100000" or "150000 100000"), rounded up; 0
  * when there is no quota. */
@@ -152,11 +153,44 @@ static int find_gpu(const struct hardware *hardware, const char *entry)
     return -1;
 }
 
-/* Keeps what CUDA_VISIBLE_DEVICES names, in its order. A MIG slice counts as a GPU whose place is
- * not known. */
+/* The GPU that a MIG slice is part of, as far as that can be told without NVML: old names have its
+ * UUID, and where there is one GPU it is that. NULL when unknown. */
+static const struct hardware_gpu *find_parent(const struct hardware *hardware, const char *slice)
+{
+    for (size_t i = 0; i < hardware->gpu_count; i++) {
+        const char *uuid = hardware->gpus[i].uuid;
+        if (uuid[0] != '\0' && has_prefix(slice + strlen(MIG_PREFIX), uuid))
+            return &hardware->gpus[i];
+    }
+    return hardware->gpu_count == 1 ? &hardware->gpus[0] : NULL;
+}
+
+static struct hardware_gpu make_slice(const struct hardware *hardware, const char *name)
+{
+    struct hardware_gpu slice = {.minor = -1, .ordinal = -1};
+    const struct hardware_gpu *parent = find_parent(hardware, name);
+    if (parent != NULL) {
+        memcpy(slice.bus_id, parent->bus_id, sizeof slice.bus_id);
+        memcpy(slice.model, parent->model, sizeof slice.model);
+    }
+    snprintf(slice.uuid, sizeof slice.uuid, "%s", name);
+    return slice;
+}
+
+/* The environment's list of GPUs; NULL when there is none. */
+static const char *find_list(void)
+{
+    const char *list = getenv("CUDA_VISIBLE_DEVICES");
+    if (list != NULL)
+        return list;
+    list = getenv("NVIDIA_VISIBLE_DEVICES");
+    return list != NULL && has_prefix(list, MIG_PREFIX) ? list : NULL;
+}
+
+/* Keeps what the environment names, in its order. */
 static void keep_visible(struct hardware *hardware)
 {
-    const char *text = getenv("CUDA_VISIBLE_DEVICES");
+    const char *text = find_list();
     if (text == NULL)
         return;
     char entries[4096];
@@ -169,9 +203,8 @@ static void keep_visible(struct hardware *hardware)
         int gpu = find_gpu(hardware, entry);
         if (gpu >= 0) {
             kept[count++] = hardware->gpus[gpu];
-        } else if (has_prefix(entry, "MIG-") && strlen(entry) < sizeof kept[0].uuid) {
-            kept[count] = (struct hardware_gpu){.minor = -1, .ordinal = -1};
-            strcpy(kept[count++].uuid, entry);
+        } else if (has_prefix(entry, MIG_PREFIX) && strlen(entry) < sizeof kept[0].uuid) {
+            kept[count++] = make_slice(hardware, entry);
         } else {
             break;
         }

@@ -13,11 +13,14 @@
 
 /* NVIDIA's driver supports at most 64 per machine. */
 #define HARDWARE_GPU_MAX 64
+/* MPS serves at most 48 processes on one GPU. */
+#define HARDWARE_GPU_SHARE_MAX 48
 
 struct hardware_gpu {
     int minor;       /* /dev/nvidia<minor>; -1 for a MIG slice */
-    int ordinal;     /* place by bus id among all GPUs of the machine: CUDA's number for it */
-    char bus_id[24]; /* "0000:3b:00.0" in lower case; empty when unknown */
+    int ordinal;     /* place by bus id among all GPUs of the machine: CUDA's number for it; -1 for
+                        a MIG slice, which has none */
+    char bus_id[24]; /* "0000:3b:00.0" in lower case; a slice has its GPU's; empty when unknown */
     char uuid[64];   /* "GPU-...", "MIG-..."; empty when unknown */
     char model[64];  /* "NVIDIA H100 80GB HBM3"; empty when unknown */
 };
@@ -30,8 +33,9 @@ struct hardware {
 
 /* Reads the machine. The environment's CUDA_VISIBLE_DEVICES limits the GPUs as it would for a CUDA
  * program: numbers (by bus id), beginnings of UUIDs or MIG slices, up to the first that is not
- * there. root is put before every path ("" for the real one; a folder in tests). What cannot be
- * read counts as absent. */
+ * there. Without it the MIG slices of NVIDIA_VISIBLE_DEVICES, which container runtimes set, take
+ * the GPUs' place. root is put before every path ("" for the real one; a folder in tests). What
+ * cannot be read counts as absent. */
 void hardware_detect(const char *root, struct hardware *ret_hardware);
 
 /* How many CPU worker processes fit: one per two processors, since each keeps a workflow loop and

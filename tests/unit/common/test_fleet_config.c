@@ -153,6 +153,9 @@ static const char full[] = "node: n1\n"
                            "  - name: gpus\n"
                            "    kind: gpu\n"
                            "    device: cuda\n"
+                           "    gpus: [GPU-11-aa, \"3b:00.0\", 2]\n"
+                           "    processes_per_gpu: 3\n"
+                           "    smt: avoid\n"
                            "    labels: [{name: x, prompt: is x}, {name: y, prompt: \"null\"}]\n"
                            "    temperature: 0.125\n";
 
@@ -179,6 +182,13 @@ static void reads_every_kind_of_value(void **state)
     assert_int_equal(work->memory_mb, 1536);
     const struct fleet_group *gpus = fleet_config_group(config, "gpus");
     assert_int_equal(gpus->device, FLEET_DEVICE_CUDA);
+    assert_int_equal(gpus->gpu_count, 3);
+    assert_string_equal(gpus->gpus[1], "3b:00.0");
+    assert_string_equal(gpus->gpus[2], "2");
+    assert_int_equal(gpus->processes, 9);
+    assert_int_equal(gpus->mps_percentage, 33);
+    assert_int_equal(gpus->smt, FLEET_SMT_AVOID);
+    assert_int_equal(gpus->pinning, FLEET_PINNING_CORE);
     assert_string_equal(gpus->labels[1].prompt, "null");
     assert_int_equal(gpus->memory_mb, 0);
     assert_true(gpus->temperature == 0.125);
@@ -251,6 +261,23 @@ static const struct error_case error_cases[] = {
     {GROUP "  model: m\n", "f.yaml:4: groups[0].model: only groups of kind gpu have this key"},
     {GPU "  workflows: true\n",
      "f.yaml:4: groups[0].workflows: only groups of kind cpu have this key"},
+    {GROUP "  gpus: [0]\n", "f.yaml:4: groups[0].gpus: only groups of kind gpu have this key"},
+    {GROUP "  mps_percentage: 50\n",
+     "f.yaml:4: groups[0].mps_percentage: only groups of kind gpu have this key"},
+    {GPU "  device: cpu\n  processes_per_gpu: 2\n",
+     "f.yaml:5: groups[0].processes_per_gpu: a group on device cpu uses no GPU"},
+    {GPU "  mps_percentage: 101\n",
+     "f.yaml:4: groups[0].mps_percentage: 101 is out of range (1 to 100)"},
+    {GPU "  processes_per_gpu: 49\n",
+     "f.yaml:4: groups[0].processes_per_gpu: 49 is out of range (1 to 48)"},
+    {GPU "  gpus: [cuda:0]\n",
+     "f.yaml:4: groups[0].gpus[0]: \"cuda:0\" is no GPU (GPU-<uuid>, MIG-<uuid>, a PCI bus id like "
+     "3b:00.0, or a number)"},
+    {GPU "  gpus: [1, 0, 1]\n", "f.yaml:4: groups[0].gpus: \"1\" is given twice"},
+    {GROUP "  pinning: l4\n",
+     "f.yaml:4: groups[0].pinning: \"l4\" is none of core, l3, numa, none (did you mean \"l3\"?)"},
+    {GROUP "  pinning: none\n  smt: avoid\n",
+     "f.yaml:5: groups[0].smt: a group with pinning none runs on every hardware thread"},
     {"node: a\nnode: b\n", "f.yaml:2: key \"node\" was already given in line 1"},
     /* missing and doubled names */
     {"groups:\n- kind: cpu\n", "f.yaml:2: groups[0]: key \"name\" is missing"},

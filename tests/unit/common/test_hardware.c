@@ -118,6 +118,39 @@ static void environment_limits_the_gpus(void **state)
     assert_int_equal(first, -1);
 }
 
+/* One GPU: its slices are where it is, however they are named. */
+static void slices_are_where_their_gpu_is(void **state)
+{
+    (void)state;
+    write_file("/proc/driver/nvidia/gpus/0000:3b:00.0/information",
+               "Model: NVIDIA A100\nGPU UUID: GPU-aa11\nDevice Minor: 0\n");
+    write_file("/dev/nvidia0", "");
+    struct hardware hardware;
+    setenv("NVIDIA_VISIBLE_DEVICES", "MIG-5,MIG-6", 1);
+    hardware_detect(root, &hardware);
+    assert_int_equal(hardware.gpu_count, 2);
+    assert_string_equal(hardware.gpus[1].uuid, "MIG-6");
+    assert_string_equal(hardware.gpus[1].bus_id, "0000:3b:00.0");
+    assert_string_equal(hardware.gpus[1].model, "NVIDIA A100");
+    assert_int_equal(hardware.gpus[1].ordinal, -1);
+    setenv("NVIDIA_VISIBLE_DEVICES", "all", 1);
+    hardware_detect(root, &hardware);
+    assert_int_equal(hardware.gpu_count, 1);
+    assert_string_equal(hardware.gpus[0].uuid, "GPU-aa11");
+    unsetenv("NVIDIA_VISIBLE_DEVICES");
+
+    write_file("/proc/driver/nvidia/gpus/0000:af:00.0/information",
+               "Model: NVIDIA A100\nGPU UUID: GPU-bb22\nDevice Minor: 1\n");
+    write_file("/dev/nvidia1", "");
+    setenv("CUDA_VISIBLE_DEVICES", "MIG-GPU-bb22/1/0,MIG-7", 1);
+    hardware_detect(root, &hardware);
+    unsetenv("CUDA_VISIBLE_DEVICES");
+    assert_int_equal(hardware.gpu_count, 2);
+    assert_string_equal(hardware.gpus[0].uuid, "MIG-GPU-bb22/1/0");
+    assert_string_equal(hardware.gpus[0].bus_id, "0000:af:00.0");
+    assert_string_equal(hardware.gpus[1].bus_id, ""); /* on either */
+}
+
 static void quota_lowers_the_processors(void **state)
 {
     (void)state;
@@ -145,11 +178,13 @@ static void worker_count_is_bounded(void **state)
 int main(void)
 {
     unsetenv("CUDA_VISIBLE_DEVICES");
+    unsetenv("NVIDIA_VISIBLE_DEVICES");
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(reads_the_driver, make_root, remove_root),
         cmocka_unit_test_setup_teardown(counts_device_files_where_the_driver_is_hidden, make_root,
                                         remove_root),
         cmocka_unit_test_setup_teardown(environment_limits_the_gpus, make_root, remove_root),
+        cmocka_unit_test_setup_teardown(slices_are_where_their_gpu_is, make_root, remove_root),
         cmocka_unit_test_setup_teardown(quota_lowers_the_processors, make_root, remove_root),
         cmocka_unit_test(worker_count_is_bounded),
     };
