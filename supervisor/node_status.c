@@ -64,7 +64,7 @@ static void fill_gpu(Api__NodeGpu *row, const struct status_gpu *gpu, uint64_t n
     row->uuid = gpu->uuid;
     row->bus_id = gpu->bus_id;
     row->model = gpu->model;
-    row->health = status_gpu_health_name((enum status_gpu_health)gpu->health);
+    row->health = gpu_state_name((enum gpu_state)gpu->health);
     if (gpu->reason[0] != '\0')
         row->reason = gpu->reason;
     FILL(utilization_percent);

@@ -209,9 +209,3 @@ bool status_is_alive(const struct status *status, uint64_t now_ns)
 {
     return now_ns < status->heartbeat_ns + STATUS_STALE_NS;
 }
-
-const char *status_gpu_health_name(enum status_gpu_health health)
-{
-    static const char *const names[] = {"unwatched", "well", "bad"};
-    return names[health];
-}

@@ -19,6 +19,7 @@
 
 #include "common/error.h"
 #include "common/hardware.h"
+#include "supervisor/gpu_health.h"
 #include "supervisor/lifecycle.h"
 
 #define STATUS_ENV_FD "ARGOSY_STATUS_FD"
@@ -55,18 +56,12 @@ struct status_process {
     uint64_t memory_limit_bytes; /* 0: none */
 };
 
-enum status_gpu_health {
-    STATUS_GPU_UNWATCHED, /* nobody looks: no NVML, or not yet */
-    STATUS_GPU_WELL,
-    STATUS_GPU_BAD, /* its workers are drained; reason says why */
-};
-
 /* A GPU of the node as its health helper last saw it. */
 struct status_gpu {
     char uuid[STATUS_UUID_MAX];
     char bus_id[24];
     char model[64];
-    int32_t health; /* enum status_gpu_health */
+    int32_t health; /* enum gpu_state */
     char reason[STATUS_NAME_MAX];
     uint64_t seen_ns;            /* when these figures were taken; 0: never */
     int32_t utilization_percent; /* STATUS_UNKNOWN where NVML does not tell, as below */
@@ -80,9 +75,6 @@ struct status_gpu {
 };
 
 enum status_phase { STATUS_PHASE_STARTING, STATUS_PHASE_RUNNING, STATUS_PHASE_STOPPING };
-
-/* "unwatched", "well", "bad" */
-const char *status_gpu_health_name(enum status_gpu_health health);
 
 /* The page as a reader sees it. */
 struct status {

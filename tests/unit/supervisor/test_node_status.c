@@ -100,14 +100,14 @@ static void gpus_have_the_figures_that_are_known(void **state)
     (void)state;
     struct status_gpu gpus[] = {
         {.uuid = "GPU-1",
-         .health = STATUS_GPU_BAD,
+         .health = GPU_STATE_BAD,
          .reason = "xid 79",
          .seen_ns = 10 * NS_PER_S,
          .utilization_percent = 93,
          .temperature_celsius = STATUS_UNKNOWN,
          .memory_used_bytes = 0,
          .last_xid = 79},
-        {.uuid = "GPU-2", .health = STATUS_GPU_UNWATCHED},
+        {.uuid = "GPU-2", .health = GPU_STATE_UNWATCHED},
     };
     assert_int_equal(make()->n_gpus, 0);
     set_gpus(gpus, 2);
