@@ -6,12 +6,14 @@
 #include <string.h>
 
 #include "common/assert.h"
+#include "common/fleet_change.h"
 #include "common/fleet_config.h"
 #include "common/fleet_schema.h"
 #include "common/limits.h"
 
-#define COUNT(array)          (sizeof(array) / sizeof(array)[0])
-#define AT(type, field)       .offset = offsetof(struct type, field)
+#define COUNT(array) (sizeof(array) / sizeof(array)[0])
+/* Clients read the factory with each command: a change takes nothing in a running fleet. */
+#define AT(type, field)       .offset = offsetof(struct type, field), .change = FLEET_TAKES_NOTHING
 #define COUNT_AT(type, field) .count_offset = offsetof(struct type, field)
 
 /* Ten years: what the engine takes as a duration without overflow, and then some. */

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "common/child.h"
+#include "common/fleet_change.h"
 #include "common/gpu_name.h"
 #include "common/http_address.h"
 #include "common/limits.h"
@@ -49,7 +50,7 @@ static const char *check_group_name(const char *text)
     return fleet_schema_check_name(text);
 }
 
-static const char *check_queue_name(const char *text)
+static const char *check_line(const char *text)
 {
     size_t length = strlen(text);
     if (length > LIMIT_ID_LENGTH)
@@ -150,60 +151,80 @@ static const char *excuse_cpu_device(const void *object)
 #define AT(type, field)       .offset = offsetof(struct type, field)
 #define COUNT_AT(type, field) .count_offset = offsetof(struct type, field)
 
+/* What a change of the key takes in a running fleet (fleet_change.h). Every row has it but maps and
+ * the names that elements of lists are known by. */
+#define TAKES(what) .change = FLEET_TAKES_##what
+#define CONNECTED                                                                                  \
+    (FLEET_TAKES_STORAGE_RESTART | FLEET_TAKES_LINK_RESTART | FLEET_TAKES_GROUP_RESTART)
+#define EVERYONE (FLEET_TAKES_ENGINE_RESTART | CONNECTED)
+
 static const struct yaml_field engine_fields[] = {
-    {"store", YAML_TYPE_CHOICE, AT(fleet_engine, store), .words = store_words},
-    {"listen", YAML_TYPE_TEXTS, AT(fleet_engine, listen), COUNT_AT(fleet_engine, listen_count)},
-    {"endpoint", YAML_TYPE_TEXT, AT(fleet_engine, endpoint)},
-    {"insecure", YAML_TYPE_BOOL, AT(fleet_engine, insecure)},
-    {"server_key_file", YAML_TYPE_PATH, AT(fleet_engine, server_key_file)},
-    {"authorized_keys_dir", YAML_TYPE_PATH, AT(fleet_engine, authorized_keys_dir)},
-    {"server_public_key_file", YAML_TYPE_PATH, AT(fleet_engine, server_public_key_file)},
-    {"client_key_file", YAML_TYPE_PATH, AT(fleet_engine, client_key_file)},
-    {"lease_ms", YAML_TYPE_INT, AT(fleet_engine, lease_ms), .min = 100, .max = 600000},
-    {"reclaim_ms", YAML_TYPE_INT, AT(fleet_engine, reclaim_ms), .min = 0, .max = 600000},
-    {"commit_hold_us", YAML_TYPE_INT, AT(fleet_engine, commit_hold_us), .min = 0, .max = 100000},
+    {"store", YAML_TYPE_CHOICE, AT(fleet_engine, store), .words = store_words, TAKES(STOP)},
+    {"listen", YAML_TYPE_TEXTS, AT(fleet_engine, listen), COUNT_AT(fleet_engine, listen_count),
+     TAKES(ENGINE_RESTART)},
+    {"endpoint", YAML_TYPE_TEXT, AT(fleet_engine, endpoint), .change = CONNECTED},
+    {"insecure", YAML_TYPE_BOOL, AT(fleet_engine, insecure), TAKES(ENGINE_RESTART)},
+    {"server_key_file", YAML_TYPE_PATH, AT(fleet_engine, server_key_file), TAKES(ENGINE_RESTART)},
+    {"authorized_keys_dir", YAML_TYPE_PATH, AT(fleet_engine, authorized_keys_dir),
+     TAKES(ENGINE_RESTART)},
+    {"server_public_key_file", YAML_TYPE_PATH, AT(fleet_engine, server_public_key_file),
+     .change = CONNECTED},
+    {"client_key_file", YAML_TYPE_PATH, AT(fleet_engine, client_key_file), .change = CONNECTED},
+    {"lease_ms", YAML_TYPE_INT, AT(fleet_engine, lease_ms), .min = 100, .max = 600000,
+     TAKES(ENGINE_RESTART)},
+    {"reclaim_ms", YAML_TYPE_INT, AT(fleet_engine, reclaim_ms), .min = 0, .max = 600000,
+     TAKES(ENGINE_RESTART)},
+    {"commit_hold_us", YAML_TYPE_INT, AT(fleet_engine, commit_hold_us), .min = 0, .max = 100000,
+     TAKES(ENGINE_RESTART)},
 };
 static const struct yaml_schema engine_schema = {engine_fields, COUNT(engine_fields),
                                                  sizeof(struct fleet_engine), NULL};
 
 static const struct yaml_field storage_fields[] = {
-    {"enabled", YAML_TYPE_BOOL, AT(fleet_storage, enabled)},
-    {"listen", YAML_TYPE_TEXTS, AT(fleet_storage, listen), COUNT_AT(fleet_storage, listen_count)},
-    {"endpoint", YAML_TYPE_TEXT, AT(fleet_storage, endpoint)},
-    {"insecure", YAML_TYPE_BOOL, AT(fleet_storage, insecure)},
-    {"server_key_file", YAML_TYPE_PATH, AT(fleet_storage, server_key_file)},
-    {"authorized_keys_dir", YAML_TYPE_PATH, AT(fleet_storage, authorized_keys_dir)},
-    {"server_public_key_file", YAML_TYPE_PATH, AT(fleet_storage, server_public_key_file)},
-    {"client_key_file", YAML_TYPE_PATH, AT(fleet_storage, client_key_file)},
+    {"enabled", YAML_TYPE_BOOL, AT(fleet_storage, enabled), TAKES(STOP)},
+    {"listen", YAML_TYPE_TEXTS, AT(fleet_storage, listen), COUNT_AT(fleet_storage, listen_count),
+     TAKES(STORAGE_RESTART)},
+    {"endpoint", YAML_TYPE_TEXT, AT(fleet_storage, endpoint), TAKES(GROUP_RESTART)},
+    {"insecure", YAML_TYPE_BOOL, AT(fleet_storage, insecure), TAKES(STORAGE_RESTART)},
+    {"server_key_file", YAML_TYPE_PATH, AT(fleet_storage, server_key_file), TAKES(STORAGE_RESTART)},
+    {"authorized_keys_dir", YAML_TYPE_PATH, AT(fleet_storage, authorized_keys_dir),
+     TAKES(STORAGE_RESTART)},
+    {"server_public_key_file", YAML_TYPE_PATH, AT(fleet_storage, server_public_key_file),
+     TAKES(GROUP_RESTART)},
+    {"client_key_file", YAML_TYPE_PATH, AT(fleet_storage, client_key_file), TAKES(GROUP_RESTART)},
     {"vectors", YAML_TYPE_TEXT, AT(fleet_storage, vectors), .check = check_vectors,
-     .is_private = true},
+     .is_private = true, TAKES(STORAGE_RESTART)},
     {"vectors_password_file", YAML_TYPE_PATH, AT(fleet_storage, vectors_password_file),
-     .excuse = excuse_sqlite},
-    {"memory_mb", YAML_TYPE_INT, AT(fleet_storage, memory_mb), .min = 16, .max = 16777216},
-    {"cache_mb", YAML_TYPE_INT, AT(fleet_storage, cache_mb), .min = 0, .max = 1073741824},
+     .excuse = excuse_sqlite, TAKES(STORAGE_RESTART)},
+    {"memory_mb", YAML_TYPE_INT, AT(fleet_storage, memory_mb), .min = 16, .max = 16777216,
+     TAKES(STORAGE_RESTART)},
+    {"cache_mb", YAML_TYPE_INT, AT(fleet_storage, cache_mb), .min = 0, .max = 1073741824,
+     TAKES(GROUP_RESTART)},
     {"artifact_keep_hours", YAML_TYPE_INT, AT(fleet_storage, artifact_keep_hours), .min = 0,
-     .max = 876000},
+     .max = 876000, TAKES(STORAGE_RESTART)},
 };
 static const struct yaml_schema storage_schema = {storage_fields, COUNT(storage_fields),
                                                   sizeof(struct fleet_storage), NULL};
 
 static const struct yaml_field http_fields[] = {
-    {"listen", YAML_TYPE_TEXT, AT(fleet_http, listen), .check = check_http_listen},
+    {"listen", YAML_TYPE_TEXT, AT(fleet_http, listen), .check = check_http_listen, TAKES(STOP)},
 };
 static const struct yaml_schema http_schema = {http_fields, COUNT(http_fields),
                                                sizeof(struct fleet_http), NULL};
 
 static const struct yaml_field supervisor_fields[] = {
-    {"log_keep_mb", YAML_TYPE_INT, AT(fleet_supervisor, log_keep_mb), .min = 1, .max = 1048576},
-    {"core_keep_mb", YAML_TYPE_INT, AT(fleet_supervisor, core_keep_mb), .min = 0,
-     .max = 1073741824},
+    {"log_keep_mb", YAML_TYPE_INT, AT(fleet_supervisor, log_keep_mb), .min = 1, .max = 1048576,
+     TAKES(SUPERVISOR)},
+    {"core_keep_mb", YAML_TYPE_INT, AT(fleet_supervisor, core_keep_mb), .min = 0, .max = 1073741824,
+     TAKES(SUPERVISOR)},
 };
 static const struct yaml_schema supervisor_schema = {supervisor_fields, COUNT(supervisor_fields),
                                                      sizeof(struct fleet_supervisor), NULL};
 
 static const struct yaml_field queue_fields[] = {
-    {"name", YAML_TYPE_TEXT, AT(fleet_queue, name), .is_required = true, .check = check_queue_name},
-    {"max_in_flight", YAML_TYPE_INT, AT(fleet_queue, max_in_flight), .min = 0, .max = 1000000},
+    {"name", YAML_TYPE_TEXT, AT(fleet_queue, name), .is_required = true, .check = check_line},
+    {"max_in_flight", YAML_TYPE_INT, AT(fleet_queue, max_in_flight), .min = 0, .max = 1000000,
+     TAKES(ENGINE_LIVE)},
 };
 static const struct yaml_schema queue_schema = {queue_fields, COUNT(queue_fields),
                                                 sizeof(struct fleet_queue), NULL};
@@ -211,10 +232,11 @@ static const struct yaml_schema queue_schema = {queue_fields, COUNT(queue_fields
 static const struct yaml_field codec_fields[] = {
     {"name", YAML_TYPE_TEXT, AT(fleet_codec, name), .is_required = true, .check = check_codec_name},
     {"key_files", YAML_TYPE_PATHS, AT(fleet_codec, key_files),
-     COUNT_AT(fleet_codec, key_file_count), .excuse = excuse_zstd},
-    {"level", YAML_TYPE_INT, AT(fleet_codec, level), .min = 1, .max = 19, .excuse = excuse_aes_gcm},
+     COUNT_AT(fleet_codec, key_file_count), .excuse = excuse_zstd, TAKES(GROUP_RESTART)},
+    {"level", YAML_TYPE_INT, AT(fleet_codec, level), .min = 1, .max = 19, .excuse = excuse_aes_gcm,
+     TAKES(GROUP_RESTART)},
     {"min_size", YAML_TYPE_INT, AT(fleet_codec, min_size), .min = 1, .max = 1048576,
-     .excuse = excuse_aes_gcm},
+     .excuse = excuse_aes_gcm, TAKES(GROUP_RESTART)},
 };
 
 static void init_codec(void *object, const struct yaml_node *node)
@@ -227,9 +249,9 @@ static const struct yaml_schema codec_schema = {codec_fields, COUNT(codec_fields
                                                 sizeof(struct fleet_codec), init_codec};
 
 static const struct yaml_field group_queue_fields[] = {
-    {"name", YAML_TYPE_TEXT, AT(fleet_group_queue, name), .is_required = true,
-     .check = check_queue_name},
-    {"slots", YAML_TYPE_INT, AT(fleet_group_queue, slots), .min = 1, .max = 4096},
+    {"name", YAML_TYPE_TEXT, AT(fleet_group_queue, name), .is_required = true, .check = check_line},
+    {"slots", YAML_TYPE_INT, AT(fleet_group_queue, slots), .min = 1, .max = 4096,
+     TAKES(GROUP_LIVE)},
 };
 
 static void init_group_queue(void *object, const struct yaml_node *node);
@@ -238,8 +260,8 @@ static const struct yaml_schema group_queue_schema = {group_queue_fields, COUNT(
                                                       init_group_queue};
 
 static const struct yaml_field label_fields[] = {
-    {"name", YAML_TYPE_TEXT, AT(fleet_label, name), .is_required = true},
-    {"prompt", YAML_TYPE_TEXT, AT(fleet_label, prompt), .is_required = true},
+    {"name", YAML_TYPE_TEXT, AT(fleet_label, name), .is_required = true, .check = check_line},
+    {"prompt", YAML_TYPE_TEXT, AT(fleet_label, prompt), .is_required = true, TAKES(GROUP_RESTART)},
 };
 static const struct yaml_schema label_schema = {label_fields, COUNT(label_fields),
                                                 sizeof(struct fleet_label), NULL};
@@ -247,45 +269,57 @@ static const struct yaml_schema label_schema = {label_fields, COUNT(label_fields
 static const struct yaml_field variable_fields[] = {
     {"name", YAML_TYPE_TEXT, AT(fleet_variable, name), .is_required = true,
      .check = check_variable_name},
-    {"value", YAML_TYPE_TEXT, AT(fleet_variable, value), .is_required = true, .may_be_empty = true},
+    {"value", YAML_TYPE_TEXT, AT(fleet_variable, value), .is_required = true, .may_be_empty = true,
+     .is_private = true, TAKES(GROUP_RESTART)},
 };
 static const struct yaml_schema variable_schema = {variable_fields, COUNT(variable_fields),
                                                    sizeof(struct fleet_variable), NULL};
 
 static const struct yaml_field group_fields[] = {
     {"name", YAML_TYPE_TEXT, AT(fleet_group, name), .is_required = true, .check = check_group_name},
-    {"kind", YAML_TYPE_CHOICE, AT(fleet_group, kind), .is_required = true, .words = kind_words},
-    {"processes", YAML_TYPE_INT, AT(fleet_group, processes), .min = 0, .max = FLEET_PROCESSES_MAX},
+    {"kind", YAML_TYPE_CHOICE, AT(fleet_group, kind), .is_required = true, .words = kind_words,
+     TAKES(GROUP_RESTART)},
+    {"processes", YAML_TYPE_INT, AT(fleet_group, processes), .min = 0, .max = FLEET_PROCESSES_MAX,
+     TAKES(GROUP_LIVE)},
     {"queues", YAML_TYPE_LIST, AT(fleet_group, queues), COUNT_AT(fleet_group, queue_count),
-     .max = 64, .schema = &group_queue_schema},
-    {"workflows", YAML_TYPE_BOOL, AT(fleet_group, workflows), .excuse = excuse_gpu_group},
-    {"activities", YAML_TYPE_BOOL, AT(fleet_group, activities), .excuse = excuse_gpu_group},
-    {"plugins", YAML_TYPE_PATHS, AT(fleet_group, plugins), COUNT_AT(fleet_group, plugin_count)},
+     .max = 64, .schema = &group_queue_schema, TAKES(GROUP_RESTART)},
+    {"workflows", YAML_TYPE_BOOL, AT(fleet_group, workflows), .excuse = excuse_gpu_group,
+     TAKES(GROUP_RESTART)},
+    {"activities", YAML_TYPE_BOOL, AT(fleet_group, activities), .excuse = excuse_gpu_group,
+     TAKES(GROUP_RESTART)},
+    {"plugins", YAML_TYPE_PATHS, AT(fleet_group, plugins), COUNT_AT(fleet_group, plugin_count),
+     TAKES(GROUP_RESTART)},
     {"environment", YAML_TYPE_LIST, AT(fleet_group, environment),
-     COUNT_AT(fleet_group, environment_count), .max = 256, .schema = &variable_schema},
-    {"pinning", YAML_TYPE_CHOICE, AT(fleet_group, pinning), .words = pinning_words},
-    {"smt", YAML_TYPE_CHOICE, AT(fleet_group, smt), .words = smt_words},
-    {"grace_ms", YAML_TYPE_INT, AT(fleet_group, grace_ms), .min = 0, .max = 3600000},
-    {"hang_ms", YAML_TYPE_INT, AT(fleet_group, hang_ms), .min = 0, .max = 3600000},
-    {"memory_mb", YAML_TYPE_INT, AT(fleet_group, memory_mb), .min = 0, .max = 16777216},
+     COUNT_AT(fleet_group, environment_count), .max = 256, .schema = &variable_schema,
+     TAKES(GROUP_RESTART)},
+    {"pinning", YAML_TYPE_CHOICE, AT(fleet_group, pinning), .words = pinning_words,
+     TAKES(GROUP_LIVE)},
+    {"smt", YAML_TYPE_CHOICE, AT(fleet_group, smt), .words = smt_words, TAKES(GROUP_LIVE)},
+    {"grace_ms", YAML_TYPE_INT, AT(fleet_group, grace_ms), .min = 0, .max = 3600000,
+     TAKES(GROUP_LIVE)},
+    {"hang_ms", YAML_TYPE_INT, AT(fleet_group, hang_ms), .min = 0, .max = 3600000,
+     TAKES(GROUP_LIVE)},
+    {"memory_mb", YAML_TYPE_INT, AT(fleet_group, memory_mb), .min = 0, .max = 16777216,
+     TAKES(GROUP_RESTART)},
     {"device", YAML_TYPE_CHOICE, AT(fleet_group, device), .words = device_words,
-     .excuse = excuse_cpu_group},
+     .excuse = excuse_cpu_group, TAKES(GROUP_RESTART)},
     {"gpus", YAML_TYPE_TEXTS, AT(fleet_group, gpus), COUNT_AT(fleet_group, gpu_count),
-     .check = gpu_name_check, .excuse = excuse_cpu_device},
+     .check = gpu_name_check, .excuse = excuse_cpu_device, TAKES(GROUP_RESTART)},
     {"processes_per_gpu", YAML_TYPE_INT, AT(fleet_group, processes_per_gpu), .min = 1,
-     .max = HARDWARE_GPU_SHARE_MAX, .excuse = excuse_cpu_device},
+     .max = HARDWARE_GPU_SHARE_MAX, .excuse = excuse_cpu_device, TAKES(GROUP_RESTART)},
     {"mps_percentage", YAML_TYPE_INT, AT(fleet_group, mps_percentage), .min = 1, .max = 100,
-     .excuse = excuse_cpu_device},
+     .excuse = excuse_cpu_device, TAKES(GROUP_RESTART)},
     {"model", YAML_TYPE_TEXT, AT(fleet_group, model), .check = fleet_schema_check_name,
-     .excuse = excuse_cpu_group},
+     .excuse = excuse_cpu_group, TAKES(GROUP_RESTART)},
     {"batch_tokens", YAML_TYPE_INT, AT(fleet_group, batch_tokens), .min = 512, .max = 1048576,
-     .excuse = excuse_cpu_group},
+     .excuse = excuse_cpu_group, TAKES(GROUP_RESTART)},
     {"batch_delay_us", YAML_TYPE_INT, AT(fleet_group, batch_delay_us), .min = 0, .max = 1000000,
-     .excuse = excuse_cpu_group},
-    {"labels", YAML_TYPE_LIST, AT(fleet_group, labels), COUNT_AT(fleet_group, label_count),
-     .max = 256, .schema = &label_schema, .excuse = excuse_cpu_group},
+     .excuse = excuse_cpu_group, TAKES(GROUP_RESTART)},
+    {"labels", YAML_TYPE_LIST, .is_ordered = true, AT(fleet_group, labels),
+     COUNT_AT(fleet_group, label_count), .max = 256, .schema = &label_schema,
+     .excuse = excuse_cpu_group, TAKES(GROUP_RESTART)},
     {"temperature", YAML_TYPE_NUMBER, AT(fleet_group, temperature), .min = 0, .max = 1000,
-     .excuse = excuse_cpu_group},
+     .excuse = excuse_cpu_group, TAKES(GROUP_RESTART)},
 };
 
 static void init_group(void *object, const struct yaml_node *node);
@@ -293,23 +327,25 @@ static const struct yaml_schema group_schema = {group_fields, COUNT(group_fields
                                                 sizeof(struct fleet_group), init_group};
 
 static const struct yaml_field fleet_fields[] = {
-    {"node", YAML_TYPE_TEXT, AT(fleet_config, node), .check = fleet_schema_check_name},
-    {"data_dir", YAML_TYPE_PATH, AT(fleet_config, data_dir)},
-    {"models_dir", YAML_TYPE_PATH, AT(fleet_config, models_dir)},
-    {"log_level", YAML_TYPE_CHOICE, AT(fleet_config, log_level), .words = level_words},
-    {"log_format", YAML_TYPE_CHOICE, AT(fleet_config, log_format), .words = format_words},
+    {"node", YAML_TYPE_TEXT, AT(fleet_config, node), .check = fleet_schema_check_name, TAKES(STOP)},
+    {"data_dir", YAML_TYPE_PATH, AT(fleet_config, data_dir), TAKES(STOP)},
+    {"models_dir", YAML_TYPE_PATH, AT(fleet_config, models_dir), TAKES(GPU_RESTART)},
+    {"log_level", YAML_TYPE_CHOICE, AT(fleet_config, log_level), .words = level_words,
+     .change = EVERYONE},
+    {"log_format", YAML_TYPE_CHOICE, AT(fleet_config, log_format), .words = format_words,
+     .change = EVERYONE},
     {"engine", YAML_TYPE_MAP, AT(fleet_config, engine), .schema = &engine_schema},
     {"storage", YAML_TYPE_MAP, AT(fleet_config, storage), .schema = &storage_schema},
     {"http", YAML_TYPE_MAP, AT(fleet_config, http), .schema = &http_schema},
     {"supervisor", YAML_TYPE_MAP, AT(fleet_config, supervisor), .schema = &supervisor_schema},
     {"queues", YAML_TYPE_LIST, AT(fleet_config, queues), COUNT_AT(fleet_config, queue_count),
-     .max = 1024, .schema = &queue_schema},
-    {"codecs", YAML_TYPE_LIST, AT(fleet_config, codecs), COUNT_AT(fleet_config, codec_count),
-     .max = 8, .schema = &codec_schema},
+     .max = 1024, .schema = &queue_schema, TAKES(ENGINE_LIVE)},
+    {"codecs", YAML_TYPE_LIST, .is_ordered = true, AT(fleet_config, codecs),
+     COUNT_AT(fleet_config, codec_count), .max = 8, .schema = &codec_schema, TAKES(GROUP_RESTART)},
     {"groups", YAML_TYPE_LIST, AT(fleet_config, groups), COUNT_AT(fleet_config, group_count),
-     .max = 64, .schema = &group_schema},
+     .max = 64, .schema = &group_schema, TAKES(SUPERVISOR)},
     {"factory", YAML_TYPE_LIST, AT(fleet_config, factory), COUNT_AT(fleet_config, factory_count),
-     .max = 1024, .schema = &fleet_workflow_schema},
+     .max = 1024, .schema = &fleet_workflow_schema, TAKES(NOTHING)},
 };
 const struct yaml_schema fleet_schema = {fleet_fields, COUNT(fleet_fields),
                                          sizeof(struct fleet_config), NULL};

@@ -40,9 +40,12 @@ struct yaml_field {
     size_t offset;
     size_t count_offset; /* TEXTS, PATHS, LIST: a size_t */
     bool is_required;
-    bool may_be_empty;                         /* TEXT */
-    bool is_private;                           /* TEXT: an error does not show what it is */
-    int min, max;                              /* INT, NUMBER */
+    bool may_be_empty; /* TEXT */
+    bool is_private;   /* TEXT: errors and comparisons do not show what it is */
+    bool is_ordered;   /* LIST: the order of the elements has a meaning */
+    unsigned change;   /* what a change of the value takes, in the words of the table's owner; of a
+                          LIST: of its being longer, shorter or in another order; 0 of a MAP */
+    int min, max;      /* INT, NUMBER */
     const char *const *words;                  /* CHOICE: ends with NULL */
     const struct yaml_schema *schema;          /* MAP, LIST */
     const char *(*check)(const char *text);    /* TEXT, TEXTS: why it is wrong, or NULL */
@@ -66,7 +69,13 @@ int yaml_bind(const struct yaml_schema *schema, const struct yaml_node *map, con
 /* path made absolute from folder, in arena; NULL when memory is exhausted. */
 const char *yaml_path(struct arena *arena, const char *folder, const char *path);
 
+/* Whether object has nothing to print for field: no text, or the key has no place there. */
+bool yaml_is_absent(const struct yaml_field *field, const void *object);
+
 /* Appends object as the lines of a YAML map. Absent texts are left out. */
 void yaml_print(const struct yaml_schema *schema, const void *object, struct buffer *out);
+
+/* Appends the value of one field of object, which is not absent, in one line; not of MAP, LIST. */
+void yaml_print_value(const struct yaml_field *field, const void *object, struct buffer *out);
 
 #endif
