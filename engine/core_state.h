@@ -46,6 +46,7 @@ struct session {
     uint64_t id;
     char *identity, *instance_id, *node; /* "" until Hello */
     int64_t pid;
+    uint64_t dispatched_total; /* tasks handed to it */
     struct pending *pendings;
     UT_hash_handle hh;
 };

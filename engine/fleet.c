@@ -11,7 +11,7 @@
 
 /* Tasks in one answer: with ids and types of full length and progress each takes some 5 KiB. */
 #define TASKS_TOLD_MAX 500
-/* A heartbeat's details that are told as progress. */
+/* Of a heartbeat's details so much is told as progress: they may be a checkpoint of megabytes. */
 #define PROGRESS_SIZE_MAX 256
 
 struct telling {
@@ -47,17 +47,18 @@ static bool is_json(const Api__Payload *payload)
     return false;
 }
 
-/* Short JSON of the last heartbeat; NULL when it is anything else. */
+/* The beginning of the last heartbeat's JSON; NULL when it is anything else. */
 static const char *progress_text(const struct activity *activity, struct arena *arena)
 {
     const Api__Payloads *details = (const Api__Payloads *)activity->heartbeat_details.message;
     if (details == NULL || details->n_payloads != 1)
         return NULL;
     const Api__Payload *payload = details->payloads[0];
-    if (payload->data.len == 0 || payload->data.len > PROGRESS_SIZE_MAX || !is_json(payload))
+    if (payload->data.len == 0 || !is_json(payload))
         return NULL;
-    return text_copy_valid(arena, text_format(arena, "%.*s", (int)payload->data.len,
-                                              (const char *)payload->data.data));
+    size_t size = payload->data.len < PROGRESS_SIZE_MAX ? payload->data.len : PROGRESS_SIZE_MAX;
+    return text_copy_valid(arena,
+                           text_format(arena, "%.*s", (int)size, (const char *)payload->data.data));
 }
 
 static void tell_activity(struct core *core, const struct activity *activity, Api__FleetTask *row)
@@ -108,7 +109,8 @@ static Api__FleetSession *session_message(struct core *core, const struct sessio
     message->identity = text_copy(arena, text_or_empty(session->identity));
     message->node = text_copy(arena, text_or_empty(session->node));
     message->instance_id = text_copy(arena, text_or_empty(session->instance_id));
-    message->has_pid = message->has_serves_node = true;
+    message->has_pid = message->has_serves_node = message->has_dispatched_total = true;
+    message->dispatched_total = (int64_t)session->dispatched_total;
     message->pid = session->pid;
     message->serves_node = node_link_find(session) != NULL;
     return message;

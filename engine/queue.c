@@ -116,6 +116,7 @@ static void hand_out(struct core *core, struct queue *queue, const struct task_q
     struct pending *poll = pending_find(core, match->session, match->correlation_id);
     ASSERT(poll != NULL && poll->kind == PENDING_POLL && poll->standing == match->standing);
     queue->polled_us = core->now_us;
+    poll->session->dispatched_total++;
     switch (task->kind) {
     case TASK_WORKFLOW:
         workflow_task_dispatch(core, task->run, poll);

@@ -261,10 +261,22 @@ static void test_description(void **state)
     assert_int_equal(row->heartbeat_age_us, S);
     assert_string_equal(row->progress, "half");
 
+    /* Of a checkpoint the beginning is told. */
+    char checkpoint[4096];
+    memset(checkpoint, '7', sizeof checkpoint);
+    memcpy(checkpoint, "{\"done\":5,", 10);
+    checkpoint[sizeof checkpoint - 1] = '\0';
+    script_heartbeat(f, WORKER, task, checkpoint);
+    row = find_session(describe(f), WORKER)->tasks[0];
+    assert_int_equal(strlen(row->progress), 256);
+    assert_memory_equal(row->progress, checkpoint, 256);
+
     script_activity_done(f, WORKER, task, "out");
     worker = find_session(describe(f), WORKER);
     assert_int_equal(worker->n_tasks, 0);
     assert_int_equal(worker->polls[0]->slots_used, 0);
+    assert_int_equal(worker->dispatched_total, 1);
+    assert_int_equal(find_session(fleet, LINK)->dispatched_total, 0);
 }
 
 int main(void)
