@@ -174,10 +174,11 @@ void artifact_task_details(const struct artifact_task *task, const char *model_n
 {
     ASSERT(task->saved == task->done);
     buffer_printf(out,
-                  "{\"texts\":\"%s\",\"model\":\"%s\",\"dimension\":%" PRIu32 ",\"done\":%" PRIu64
+                  "{\"done\":%" PRIu64 ",\"total\":%" PRIu64
+                  ",\"texts\":\"%s\",\"model\":\"%s\",\"dimension\":%" PRIu32
                   ",\"truncated\":%" PRIu64 ",\"offset\":%" PRIu64 ",\"line\":%" PRIu64
                   ",\"segments\":[",
-                  task->texts.id, model_name, dimension, task->done, task->truncated,
+                  task->done, task->count, task->texts.id, model_name, dimension, task->truncated,
                   task->next_offset, task->next_line);
     for (size_t i = 0; i < task->segment_count; i++) {
         if (i > 0)

@@ -184,8 +184,8 @@ void embed_task_details(const struct embed_task *task, const char *model_name, s
     if (kept > task->done)
         kept = task->done;
     /* A model's name has letters, digits and "-_.": nothing to escape (model_store.h). */
-    buffer_printf(out, "{\"done\":%zu,\"width\":%u,\"model\":\"%s\",\"vectors\":\"", kept,
-                  task->width, model_name);
+    buffer_printf(out, "{\"done\":%zu,\"total\":%u,\"width\":%u,\"model\":\"%s\",\"vectors\":\"",
+                  kept, task->texts, task->width, model_name);
     struct arena arena;
     arena_init(&arena, ARENA_NO_LIMIT);
     const char *text = base64_encode(&arena, (const uint8_t *)task->vectors, kept * vector_size);
