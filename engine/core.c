@@ -549,6 +549,16 @@ void core_recovered(struct core *core, const struct core_input *input, int64_t n
     timer_queue_set(&core->timers, &core->reclaim, core->now_us + core->config.reclaim_grace_us);
     for (struct run *run = core->runs; run != NULL; run = run->hh.next)
         run_arm(core, run);
+    queue_settings_recovered(core);
+    call_end(core);
+}
+
+void core_reconfigure_queues(struct core *core, const struct core_input *input,
+                             const struct core_queue_limit *limits, size_t count,
+                             struct outbox *outbox)
+{
+    call_begin(core, input, outbox);
+    queue_settings_reconfigure(core, limits, count);
     call_end(core);
 }
 

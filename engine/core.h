@@ -113,6 +113,16 @@ void core_durable(struct core *core, uint64_t outbox_sequence);
 /* Before recovery: the configuration's bound on the activities of a queue that run at once. */
 void core_configure_queue(struct core *core, const char *queue, int32_t max_in_flight);
 
+/* The configuration was read again: its bounds are these now, and there are no others. What
+ * operators set goes before it, as ever. */
+struct core_queue_limit {
+    const char *queue;
+    int32_t max_in_flight;
+};
+void core_reconfigure_queues(struct core *core, const struct core_input *input,
+                             const struct core_queue_limit *limits, size_t count,
+                             struct outbox *outbox);
+
 /* Recovery: a setting that was kept (store_scan_settings); goes before the configuration.
  * ERR_CORRUPT. */
 int core_recover_setting(struct core *core, const char *name, const struct store_blob *value,

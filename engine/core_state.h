@@ -186,12 +186,20 @@ void run_closed(struct core *core, struct run *run);
 
 /* --- queues (queue.c) --- */
 
-/* (queue_setting.c) Bounds a new queue as it was set; tells a new poll of the slots that were set;
- * what holds for activities of a queue, 0 where nothing was set. */
+/* (queue_setting.c) Bounds and pauses a queue as it was set; tells a new poll of the slots that
+ * were set, if it came with others; what holds for activities of a queue, 0 where nothing was set.
+ */
 void queue_setting_apply(struct core *core, struct queue *queue);
-void queue_setting_greet(struct core *core, const struct pending *poll, int32_t slots);
+void queue_setting_greet(struct core *core, const struct pending *poll, int32_t polled);
 void queue_setting_read(const struct core *core, const char *queue, int32_t *ret_max_in_flight,
                         int32_t *ret_slots);
+bool queue_is_paused(const struct core *core, const char *queue);
+void queues_paused_fill(struct core *core, Api__DescribeFleetResponse *response);
+/* The configuration's bounds are these now, and no others. */
+void queue_settings_reconfigure(struct core *core, const struct core_queue_limit *limits,
+                                size_t count);
+/* After the runs: what waits in paused queues waits in the right place. */
+void queue_settings_recovered(struct core *core);
 void queue_settings_destroy(struct core *core);
 
 struct queue *queue_get(struct core *core, enum queue_kind kind, const char *name);

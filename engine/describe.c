@@ -288,7 +288,8 @@ enum core_result handle_describe_task_queue(struct core *core, const struct core
         fill_queue(core, queue, response);
     else
         response->stats = stats_message(core, 0, INT64_MAX);
-    response->has_in_flight = true;
+    response->has_in_flight = response->has_paused = true;
+    response->paused = kind != QUEUE_STICKY && queue_is_paused(core, body->task_queue->name);
     response->stats->has_tasks_add_rate = response->stats->has_tasks_dispatch_rate = true;
     if (kind == QUEUE_ACTIVITY) {
         response->has_max_in_flight = response->has_slots = true;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * fleet: who is connected, what each polls for and works on (DescribeFleet). An operator's
- * question, asked now and then: it looks into each queue for each session.
+ * fleet: who is connected, what each polls for and works on, which queues are paused
+ * (DescribeFleet). An operator's question, asked now and then: it looks into each queue for each
+ * session.
  */
 #include <string.h>
 
@@ -157,6 +158,7 @@ enum core_result handle_describe_fleet(struct core *core, const struct core_requ
     for (const struct session *session = core->sessions; session != NULL;
          session = session->hh.next)
         tell_session(&telling, session);
+    queues_paused_fill(core, response);
     reply_send(core, request, response);
     return CORE_HANDLED;
 }

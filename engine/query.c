@@ -79,7 +79,7 @@ void query_settle(struct core *core, struct run *run)
     /* A run whose first task has not completed has no state to ask for. */
     if (run_is_open(run) && run->completed_started_id == 0)
         return;
-    bool sticky = run->sticky_queue != NULL &&
+    bool sticky = run->sticky_queue != NULL && !queue_is_paused(core, run->task_queue) &&
                   queue_is_alive(core, queue_find(core, QUEUE_STICKY, run->sticky_queue));
     struct query *query;
     DL_FOREACH (run->queries, query) {
@@ -108,6 +108,17 @@ void query_unstick(struct core *core, struct queue *queue)
 {
     for (struct query *query = core->queries; query != NULL; query = query->hh.next) {
         if (query->task.queue == queue && query->state == QUERY_QUEUED) {
+            queue_remove(core, &query->task);
+            offer(core, query, false);
+        }
+    }
+}
+
+void query_unstick_run(struct core *core, struct run *run)
+{
+    struct query *query;
+    DL_FOREACH (run->queries, query) {
+        if (query->state == QUERY_QUEUED && query->task.queue->kind == QUEUE_STICKY) {
             queue_remove(core, &query->task);
             offer(core, query, false);
         }

@@ -51,6 +51,7 @@ void query_dispatch(struct core *core, struct query *query, struct pending *poll
 void query_lost(struct core *core, struct query *query);
 void query_due(struct core *core, struct query *query);
 void query_unstick(struct core *core, struct queue *queue);
+void query_unstick_run(struct core *core, struct run *run);
 
 /* The request is gone: drops the query. */
 void query_forget(struct core *core, struct query *query);

@@ -32,7 +32,7 @@ static Api__QueueStats *row_new(struct core *core, enum queue_kind kind, const c
     row->has_backlog = row->has_backlog_age_us = row->has_in_flight = true;
     row->has_max_in_flight = row->has_added_total = row->has_dispatched_total = true;
     row->has_pollers = row->has_slots = row->has_slots_used = true;
-    row->has_added_rate = row->has_dispatched_rate = true;
+    row->has_added_rate = row->has_dispatched_rate = row->has_paused = true;
     return row;
 }
 
@@ -46,6 +46,7 @@ static void row_add(Api__QueueStats *row, const struct core *core, const struct 
     row->backlog += (int64_t)stats.backlog;
     row->in_flight += (int64_t)stats.in_flight;
     row->max_in_flight += stats.limit;
+    row->paused = row->paused || stats.is_paused;
     row->added_total += (int64_t)stats.offered_total;
     row->dispatched_total += (int64_t)stats.matched_total;
     row->pollers += (int64_t)stats.polls;

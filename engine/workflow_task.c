@@ -89,7 +89,8 @@ static void sticky_clear(struct core *core, struct run *run)
 static void schedule_first(struct core *core, struct run *run)
 {
     if (run->sticky_queue != NULL &&
-        !queue_is_alive(core, queue_find(core, QUEUE_STICKY, run->sticky_queue)))
+        (queue_is_paused(core, run->task_queue) ||
+         !queue_is_alive(core, queue_find(core, QUEUE_STICKY, run->sticky_queue))))
         sticky_clear(core, run);
     bool sticky = run->sticky_queue != NULL;
     Api__HistoryEvent *event = run_event_new(core, run, EVENT_TYPE_WORKFLOW_TASK_SCHEDULED);

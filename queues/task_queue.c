@@ -79,6 +79,7 @@ struct rate {
 
 struct task_queue {
     int64_t limit;
+    bool is_paused;
     struct task *tasks;
     struct type *types;         /* by name */
     struct type *waiting_types; /* those with waiting tasks */
@@ -527,6 +528,11 @@ void task_queue_limit_set(struct task_queue *queue, int64_t limit)
     queue->limit = limit;
 }
 
+void task_queue_pause_set(struct task_queue *queue, bool is_paused)
+{
+    queue->is_paused = is_paused;
+}
+
 static bool task_goes_before(const struct task *a, const struct task *b)
 {
     return a->priority < b->priority ||
@@ -553,7 +559,7 @@ static struct task *find_task(const struct task_queue *queue)
 
 bool task_queue_match(struct task_queue *queue, int64_t now_us, struct task_queue_match *ret_match)
 {
-    if (queue->limit > 0 && queue->held_count >= (size_t)queue->limit)
+    if (queue->is_paused || (queue->limit > 0 && queue->held_count >= (size_t)queue->limit))
         return false;
     struct task *task = find_task(queue);
     if (task == NULL)
@@ -657,6 +663,7 @@ void task_queue_stats_get(const struct task_queue *queue, int64_t now_us,
         .match_rate = rate_get(&queue->matches, now_us),
         .polls = queue->poll_count,
         .limit = queue->limit,
+        .is_paused = queue->is_paused,
     };
     for (int i = 0; i < TASK_QUEUE_PRIORITIES; i++) {
         ret_stats->backlog_by_priority[i] = queue->waiting_count[i];
@@ -725,5 +732,5 @@ void task_queue_session_each(const struct task_queue *queue, uint64_t session_id
 
 bool task_queue_is_idle(const struct task_queue *queue)
 {
-    return queue->tasks == NULL && queue->polls == NULL && queue->limit == 0;
+    return queue->tasks == NULL && queue->polls == NULL && queue->limit == 0 && !queue->is_paused;
 }

@@ -87,6 +87,9 @@ bool task_queue_slots_set(struct task_queue *queue, uint64_t session, int32_t sl
 /* Bounds the held tasks of the queue; 0 is no bound. */
 void task_queue_limit_set(struct task_queue *queue, int64_t limit);
 
+/* A paused queue makes no match; all else goes on. */
+void task_queue_pause_set(struct task_queue *queue, bool is_paused);
+
 struct task_queue_match {
     uint64_t task;
     uint64_t session;
@@ -121,6 +124,7 @@ struct task_queue_stats {
     uint64_t slots;      /* of the standing polls */
     uint64_t slots_used; /* of them, by tasks that their sessions hold */
     int64_t limit;
+    bool is_paused;
 };
 
 void task_queue_stats_get(const struct task_queue *queue, int64_t now_us,
@@ -157,7 +161,7 @@ void task_queue_session_each(const struct task_queue *queue, uint64_t session,
                                              const struct task_queue_poll_info *info),
                              void (*on_task)(void *context, uint64_t task), void *context);
 
-/* True when the queue has no task, no poll and no limit: it may be destroyed. */
+/* True when the queue has no task, no poll, no limit and no pause: it may be destroyed. */
 bool task_queue_is_idle(const struct task_queue *queue);
 
 #endif

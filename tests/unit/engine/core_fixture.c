@@ -297,6 +297,14 @@ void fixture_lose(struct fixture *fixture, uint64_t session, const char *reason)
     end_call(fixture);
 }
 
+void fixture_reconfigure(struct fixture *fixture, const struct core_queue_limit *limits,
+                         size_t count)
+{
+    struct core_input input = begin_call(fixture);
+    core_reconfigure_queues(fixture->core, &input, limits, count, &fixture->outbox);
+    end_call(fixture);
+}
+
 /* Whether a later change of the same name is there. */
 static bool is_superseded(const struct fixture *fixture, size_t place)
 {

@@ -80,6 +80,10 @@ void fixture_refused(struct fixture *fixture, uint64_t session, enum method meth
 void fixture_advance(struct fixture *fixture, int64_t us);
 void fixture_lose(struct fixture *fixture, uint64_t session, const char *reason);
 
+/* The engine reads its configuration again. */
+void fixture_reconfigure(struct fixture *fixture, const struct core_queue_limit *limits,
+                         size_t count);
+
 /* The engine dies and recovers from its log. */
 void fixture_restart(struct fixture *fixture);
 

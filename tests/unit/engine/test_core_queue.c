@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Queues as operators see and set them: bounds and slots that are set, kept and reset; bounds that
- * hold across a restart; the figures that the engine tells.
+ * Queues as operators see and set them: bounds and slots that are set, kept, reset and configured
+ * anew; pauses; bounds that hold across a restart; the figures that the engine tells.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -189,6 +189,184 @@ static void test_bound_across_restart(void **state)
     script_no_task(f, 4, other);
 }
 
+/* The configuration changes under what was set: the bound of its layer alone. */
+static void test_reconfigured(void **state)
+{
+    struct fixture *f = *state;
+    f->on_start = configure;
+    fixture_restart(f);
+    fixture_reconfigure(f, &(struct core_queue_limit){"aq", 4}, 1);
+    expect_limits(f, 4, 0);
+    set_max(f, 7, true);
+    fixture_reconfigure(f, &(struct core_queue_limit){"aq", 5}, 1);
+    expect_limits(f, 7, 0);
+    set_max(f, 0, false);
+    fixture_reconfigure(f, &(struct core_queue_limit){"aq", 6}, 1);
+    expect_limits(f, 0, 0); /* no bound is set as well as any */
+    reset(f);
+    expect_limits(f, 6, 0);
+    fixture_reconfigure(f, NULL, 0);
+    expect_limits(f, 0, 0);
+}
+
+/* A higher bound of the configuration lets what waits go at once; a lower one takes nothing back.
+ */
+static void test_reconfigured_under_load(void **state)
+{
+    struct fixture *f = *state;
+    f->on_start = configure;
+    fixture_restart(f);
+    script_start(f, "flow");
+    script_respond(f, 2, script_workflow_task(f, 2, script_poll_workflow(f, 2, 1)),
+                   script_schedule(f, "a"), script_schedule(f, "b"), script_schedule(f, "c"),
+                   script_schedule(f, "d"));
+    uint64_t poll = script_poll_activity(f, 3, 8);
+    activity_task_message *tasks[4];
+    tasks[0] = script_activity_task(f, 3, poll);
+    tasks[1] = script_activity_task(f, 3, poll);
+    script_no_task(f, 3, poll);
+    fixture_reconfigure(f, &(struct core_queue_limit){"aq", 3}, 1);
+    tasks[2] = script_activity_task(f, 3, poll);
+    script_no_task(f, 3, poll);
+    fixture_reconfigure(f, &(struct core_queue_limit){"aq", 1}, 1);
+    for (int i = 0; i < 3; i++) {
+        script_no_task(f, 3, poll);
+        script_activity_done(f, 3, tasks[i], "out");
+    }
+    tasks[3] = script_activity_task(f, 3, poll);
+    script_activity_done(f, 3, tasks[3], "out");
+}
+
+/* --- pauses --- */
+
+static void set_paused(struct fixture *f, const char *queue, bool paused, bool keep)
+{
+    Api__SetQueueLimitRequest request = API__SET_QUEUE_LIMIT_REQUEST__INIT;
+    request.task_queue = (char *)queue;
+    request.has_paused = request.has_keep = true;
+    request.paused = paused;
+    request.keep = keep;
+    const Api__SetQueueLimitResponse *response = fixture_ok(f, 9, METHOD_SET_QUEUE_LIMIT, &request);
+    assert_true(response->has_paused);
+    assert_int_equal(response->paused, paused);
+}
+
+static void expect_paused(struct fixture *f, const char *name, Api__TaskQueueType type, bool paused)
+{
+    Api__TaskQueue queue = API__TASK_QUEUE__INIT;
+    queue.name = (char *)name;
+    Api__DescribeTaskQueueRequest request = API__DESCRIBE_TASK_QUEUE_REQUEST__INIT;
+    request.namespace_ = "default";
+    request.task_queue = &queue;
+    request.has_task_queue_type = true;
+    request.task_queue_type = type;
+    const Api__DescribeTaskQueueResponse *response =
+        fixture_ok(f, 9, METHOD_DESCRIBE_TASK_QUEUE, &request);
+    assert_int_equal(response->paused, paused);
+    Api__DescribeFleetRequest fleet = API__DESCRIBE_FLEET_REQUEST__INIT;
+    const Api__DescribeFleetResponse *told = fixture_ok(f, 9, METHOD_DESCRIBE_FLEET, &fleet);
+    assert_int_equal(told->n_paused_queues, paused);
+    if (paused)
+        assert_string_equal(told->paused_queues[0], name);
+}
+
+/* Nothing new is handed out, what runs goes on, what comes waits, lost tasks too. */
+static void test_paused_activities(void **state)
+{
+    struct fixture *f = *state;
+    script_start(f, "flow");
+    uint64_t workflows = script_poll_workflow(f, 2, 1);
+    script_respond(f, 2, script_workflow_task(f, 2, workflows), script_schedule(f, "a"),
+                   script_schedule(f, "b"), script_schedule(f, "c"));
+    uint64_t poll = script_poll_activity(f, 3, 2);
+    activity_task_message *a = script_activity_task(f, 3, poll);
+    script_activity_task(f, 3, poll);
+    set_paused(f, "aq", true, false);
+    expect_paused(f, "aq", TASK_QUEUE_TYPE_ACTIVITY, true);
+    assert_true(script_heartbeat(f, 3, a, "half") == false);
+    script_activity_done(f, 3, a, "out");
+    script_no_task(f, 3, poll);
+    /* The workflow is of another queue: it is told, and schedules more. */
+    script_respond(f, 2, script_workflow_task(f, 2, workflows), script_schedule(f, "d"));
+    fixture_lose(f, 3, "died");
+    uint64_t other = script_poll_activity(f, 4, 8);
+    uint64_t once = script_poll_activity(f, 5, 0);
+    script_no_task(f, 4, other);
+    script_no_task(f, 5, once);
+    set_paused(f, "aq", true, false);
+    script_no_task(f, 4, other);
+    set_paused(f, "aq", false, false);
+    expect_paused(f, "aq", TASK_QUEUE_TYPE_ACTIVITY, false);
+    int count = 0;
+    while (fixture_find(f, 4, other) != NULL)
+        count++;
+    assert_int_equal(count + (fixture_find(f, 5, once) != NULL), 3);
+}
+
+/* A run that sticks to a worker waits as well, wherever its next task was. */
+static void test_paused_workflows(void **state)
+{
+    struct fixture *f = *state;
+    script_start(f, "flow");
+    uint64_t poll = script_poll_workflow(f, 2, 0);
+    Api__RespondWorkflowTaskCompletedRequest *completion = script_completion(
+        f, script_workflow_task(f, 2, poll),
+        (Api__Command *const[4]){script_timer(f, "t1", S), script_timer(f, "t2", 60 * S)});
+    Api__StickyExecutionAttributes sticky = API__STICKY_EXECUTION_ATTRIBUTES__INIT;
+    sticky.worker_task_queue = script_queue(f, "sticky-2", TASK_QUEUE_KIND_STICKY);
+    sticky.schedule_to_start_timeout = script_duration(f, 10 * S);
+    completion->sticky_attributes = &sticky;
+    fixture_ok(f, 2, METHOD_RESPOND_WORKFLOW_TASK_COMPLETED, completion);
+    /* Its worker is busy for a moment: t1 fires and waits for it. */
+    uint64_t stuck = script_poll_sticky(f, 2, "sticky-2", 0);
+    Api__CancelRequest cancel = API__CANCEL_REQUEST__INIT;
+    cancel.has_correlation_id = true;
+    cancel.correlation_id = stuck;
+    fixture_ok(f, 2, METHOD_CANCEL, &cancel);
+    fixture_take(f, 2, stuck);
+    fixture_advance(f, S);
+    set_paused(f, "wq", true, true);
+    expect_paused(f, "wq", TASK_QUEUE_TYPE_WORKFLOW, true);
+    stuck = script_poll_sticky(f, 2, "sticky-2", 1);
+    poll = script_poll_workflow(f, 2, 1);
+    script_start(f, "another");
+    fixture_advance(f, 20 * S);
+    script_no_task(f, 2, stuck);
+    script_no_task(f, 2, poll);
+
+    fixture_restart(f);
+    expect_paused(f, "wq", TASK_QUEUE_TYPE_WORKFLOW, true);
+    poll = script_poll_workflow(f, 2, 1);
+    script_no_task(f, 2, poll);
+    set_paused(f, "wq", false, false); /* a kept pause ends, too */
+    script_respond(f, 2, script_workflow_task(f, 2, poll), script_complete(f, "r"));
+    script_workflow_task(f, 2, poll);
+    fixture_restart(f);
+    expect_paused(f, "wq", TASK_QUEUE_TYPE_WORKFLOW, false);
+}
+
+/* A pause that was not kept ends with the engine; bounds and pauses do not touch each other. */
+static void test_pause_and_bounds(void **state)
+{
+    struct fixture *f = *state;
+    set_max(f, 3, true);
+    set_paused(f, "aq", true, false);
+    fixture_restart(f);
+    expect_paused(f, "aq", TASK_QUEUE_TYPE_ACTIVITY, false);
+    set_paused(f, "aq", true, true);
+    set_max(f, 5, false);
+    reset(f);
+    expect_paused(f, "aq", TASK_QUEUE_TYPE_ACTIVITY, true);
+    fixture_restart(f);
+    expect_paused(f, "aq", TASK_QUEUE_TYPE_ACTIVITY, true);
+    expect_limits(f, 0, 0);
+    set_max(f, 2, true);
+    set_paused(f, "aq", false, false);
+    fixture_restart(f);
+    expect_paused(f, "aq", TASK_QUEUE_TYPE_ACTIVITY, false);
+    expect_limits(f, 2, 0);
+}
+
 static const Api__QueueStats *find_row(const Api__GetEngineStatsResponse *stats, const char *queue,
                                        const char *kind)
 {
@@ -267,9 +445,17 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-        TEST(test_layers),         TEST(test_refused),
-        TEST(test_slots_are_told), TEST(test_bound_across_restart),
-        TEST(test_figures),        TEST(test_counters_outlive_use),
+        TEST(test_layers),
+        TEST(test_refused),
+        TEST(test_slots_are_told),
+        TEST(test_bound_across_restart),
+        TEST(test_reconfigured),
+        TEST(test_reconfigured_under_load),
+        TEST(test_paused_activities),
+        TEST(test_paused_workflows),
+        TEST(test_pause_and_bounds),
+        TEST(test_figures),
+        TEST(test_counters_outlive_use),
 #undef TEST
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

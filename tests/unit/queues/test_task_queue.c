@@ -448,6 +448,7 @@ struct model {
     struct model_poll polls[MODEL_SESSIONS + 1];
     uint64_t clock;
     int64_t limit;
+    bool is_paused;
 };
 
 static int64_t model_held(const struct model *model, uint64_t session)
@@ -479,6 +480,8 @@ static bool model_takes(const struct model *model, uint64_t session, const struc
 static int model_next_task(const struct model *model)
 {
     int best = -1;
+    if (model->is_paused)
+        return -1;
     if (model->limit > 0 && model_held(model, 0) >= model->limit)
         return -1;
     for (int i = 0; i < MODEL_TASKS; i++) {
@@ -627,6 +630,8 @@ static void test_against_model(void **state)
                 model_lose(&model, queue, &seed);
             break;
         case 2:
+            model.is_paused = roll(&seed, 4) == 0;
+            task_queue_pause_set(queue, model.is_paused);
             model.limit = (int64_t)roll(&seed, 8);
             task_queue_limit_set(queue, model.limit);
             break;
