@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * command_fleet_drain: `argosy fleet drain|resume`: workers of any node are taken out of a running
+ * command_fleet_drain: `argosy fleet drain|undrain`: workers of any node are taken out of a running
  * fleet, and put back (docs/operations.md). The order goes to each node; then the nodes' status is
  * looked at until all workers are where they are wanted. What goes away meanwhile (a link, the
  * engine) comes back: it is looked at again.
@@ -257,7 +257,7 @@ static int carry_out(const struct invocation *invocation, struct order *order, s
 
 static const struct option keep_options[] = {
     {"keep", NULL, 0, OPTION_FLAG, NULL,
-     "they stay down when their node is started again, until they are resumed", NULL},
+     "they stay down when their node is started again, until they are undrained", NULL},
     {0},
 };
 
@@ -276,20 +276,20 @@ static int fleet_drain(const struct invocation *invocation, struct error *err)
                      err);
 }
 
-static int fleet_resume(const struct invocation *invocation, struct error *err)
+static int fleet_undrain(const struct invocation *invocation, struct error *err)
 {
     return carry_out(invocation, &(struct order){.operation = "RESUME", .wanted = "ready"}, err);
 }
 
 const struct command command_fleet_drain = {
     .name = "fleet drain",
-    .summary = "end workers without losing a task; they stay down until resumed",
+    .summary = "end workers without losing a task; they stay down until undrained",
     .arguments = "[GROUP[/INDEX]]",
     .arguments_max = 1,
     .about =
         "They stop taking tasks, finish what fits their grace period, and hand the rest back,\n"
         "with its last checkpoint, to other workers at once. A drained worker stays down until\n"
-        "argosy fleet resume, or, without --keep, until its node is started again.",
+        "argosy fleet undrain, or, without --keep, until its node is started again.",
     .example = "argosy fleet drain gpu/0\n"
                "argosy fleet drain gpu --keep\n"
                "argosy fleet drain cpu --node node-7",
@@ -297,12 +297,12 @@ const struct command command_fleet_drain = {
     .run = fleet_drain,
 };
 
-const struct command command_fleet_resume = {
-    .name = "fleet resume",
+const struct command command_fleet_undrain = {
+    .name = "fleet undrain",
     .summary = "start drained workers again",
     .arguments = "[GROUP[/INDEX]]",
     .arguments_max = 1,
-    .example = "argosy fleet resume gpu/0",
+    .example = "argosy fleet undrain gpu/0",
     .options = {{where_options, session_options, common_options}},
-    .run = fleet_resume,
+    .run = fleet_undrain,
 };

@@ -123,7 +123,7 @@ const struct command *const command_table[] = {
     &command_fleet_status,
     &command_fleet_set_concurrency,
     &command_fleet_drain,
-    &command_fleet_resume,
+    &command_fleet_undrain,
     &command_topo,
     &command_model,
     &command_model_fetch,

@@ -12,7 +12,7 @@ extern const struct command command_topo;
 extern const struct command command_fleet_status;
 extern const struct command command_fleet_set_concurrency;
 extern const struct command command_fleet_drain;
-extern const struct command command_fleet_resume;
+extern const struct command command_fleet_undrain;
 extern const struct command command_demo;
 extern const struct command command_workflow_start;
 extern const struct command command_workflow_execute;

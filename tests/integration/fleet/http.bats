@@ -40,7 +40,7 @@ pid_of() { # PROCESS
   answers /readyz 503 "group acts has no worker that is ready"
   answers /livez 200
   answers /startupz 200
-  client fleet resume acts
+  client fleet undrain acts
   answers /readyz 200
   # An engine that stands still: not ready once the link has noticed, and live all the same.
   engine=$(pid_of engine)

@@ -72,7 +72,7 @@ bound_holds() {
     # Its work goes on at the other one, and none comes to it.
     ledger_wait "fan_step done" $(($(grep -c "fan_step done" "$PROBE_DIR/ledger") + 100))
     [ -z "$(sed -n "\|mark $worker|,\$p" "$PROBE_DIR/ledger" | grep "pid=$pid ")" ]
-    run -0 --separate-stderr client fleet resume "$worker"
+    run -0 --separate-stderr client fleet undrain "$worker"
     [ "$output" = "1 worker ready" ]
     [ "$(state "$worker")" = ready ]
   done
@@ -81,7 +81,7 @@ bound_holds() {
   [ "$output" = "2 workers drained" ]
   [ "$(queue_figure work-queue inFlight)" = 0 ]
   [ "$(queue_figure work-queue stats.approximateBacklogCount)" -gt 0 ]
-  client fleet resume
+  client fleet undrain
   client fleet set-concurrency work-queue 0
   client fleet set-concurrency work-queue 32 --per-process
   load_finish 4

@@ -49,7 +49,7 @@ kill_all() {
   refused 66 'no task queue "cpu-quuee" (did you mean "cpu-queue"?)' fleet set-concurrency cpu-quuee 3
   refused 66 'no task queue "elsewhere"' fleet set-concurrency elsewhere 3
   refused 66 'no worker or group "cqu" (did you mean "cpu"?)' fleet drain cqu
-  refused 66 'no worker or group "cpu/2" (did you mean "cpu/0"?)' fleet resume cpu/2
+  refused 66 'no worker or group "cpu/2" (did you mean "cpu/0"?)' fleet undrain cpu/2
   refused 66 'no worker or group "engine"' fleet drain engine
   refused 66 'no node "nod-1" (did you mean "node-1"?)' fleet drain --node nod-1
   refused 64 'needs a queue and a number' fleet set-concurrency cpu-queue
@@ -82,7 +82,7 @@ kill_all() {
   kill -KILL "$(client fleet status --output json | jq -r '.nodes[].processes[] | select(.name == "engine") | .pid')"
   client fleet drain
   [ "$(states)" = "drained drained" ]
-  client fleet resume
+  client fleet undrain
 }
 
 @test "what is kept outlives the death of everything; what is not kept is forgotten" {
@@ -102,7 +102,7 @@ kill_all() {
   [ "$(bounds cpu-queue) $(bounds spare-queue)" = "0 0 4 3" ]
 
   client fleet set-concurrency spare-queue --reset
-  client fleet resume cpu/0
+  client fleet undrain cpu/0
   [ "$(states)" = "ready ready" ]
   kill_all
   fleet_start

@@ -69,7 +69,7 @@ scale_is() { # QUEUE MEMBER VALUE
   scale_is gpu-queue pollers 0
   client workflow execute --type ProbePass --task-queue cpu-queue --id cpu-1
   backlog_is gpu-queue 2000
-  client fleet resume gpu
+  client fleet undrain gpu
   for i in 1 2; do
     client workflow result --id "gpu-$i" --wait 120s
   done

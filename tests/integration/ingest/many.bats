@@ -47,7 +47,7 @@ found() {
   kill -KILL "$first"
   client ingest a.txt --collection notes --output json >second.json 2>error.txt 3>&- &
   local second=$!
-  client fleet resume gpu
+  client fleet undrain gpu
   wait "$second" || { cat error.txt; false; }
   jq -e '.failures == [] and .documents[0].embedded == 1' second.json
   [ "$(client workflow describe --id ingest-a.txt --output json | jq -r .workflowExecutionInfo.execution.runId)" = "$run_id" ]
@@ -61,7 +61,7 @@ found() {
   wait_running ingest-a.txt
   client ingest a.txt --collection second --metadata '{"n": 2}' >second.txt 2>&1 3>&- &
   local second=$!
-  client fleet resume gpu
+  client fleet undrain gpu
   wait "$first" || { cat first.txt; false; }
   wait "$second" || { cat second.txt; false; }
   client search first words --filter '{"n": 1}' --output json | jq -e 'length == 1'
@@ -75,7 +75,7 @@ found() {
     {document_id: "a.txt", collection: "notes", source: {artifact: ("sha256:" + "0" * 64), size: 1}, model: "tiny"}')"
   client ingest a.txt --collection notes --output json >result.json 2>error.txt 3>&- &
   local ingest=$!
-  client fleet resume cpu
+  client fleet undrain cpu
   wait "$ingest" || { cat error.txt result.json; false; }
   jq -e '.failures == [] and .documents[0].chunks == 1' result.json
   [ "$(client workflow list --query 'WorkflowId = "ingest-a.txt"' --output json | jq -c '[.. | .status? // empty] | sort')" = \
