@@ -37,7 +37,7 @@ static const struct command command_task_queue = {
 
 static const struct command command_fleet = {
     .name = "fleet",
-    .summary = "nodes, groups and workers: look, bound, drain",
+    .summary = "nodes, groups and workers: look, bound, pause, drain",
     .arguments = "",
     .example = "argosy fleet status",
 };
@@ -122,6 +122,8 @@ const struct command *const command_table[] = {
     &command_fleet,
     &command_fleet_status,
     &command_fleet_set_concurrency,
+    &command_fleet_pause,
+    &command_fleet_resume,
     &command_fleet_drain,
     &command_fleet_undrain,
     &command_topo,

@@ -11,6 +11,8 @@ extern const struct command command_topo;
 /* `argosy fleet ...` */
 extern const struct command command_fleet_status;
 extern const struct command command_fleet_set_concurrency;
+extern const struct command command_fleet_pause;
+extern const struct command command_fleet_resume;
 extern const struct command command_fleet_drain;
 extern const struct command command_fleet_undrain;
 extern const struct command command_demo;

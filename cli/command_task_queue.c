@@ -50,6 +50,8 @@ static void queue_print_figures(const char *type, const json_t *reply)
         printf(" (at most %" PRId64 ")", bound);
     printf(", %.1f/s added, %.1f/s dispatched\n", rate(reply, "stats.tasksAddRate"),
            rate(reply, "stats.tasksDispatchRate"));
+    if (json_is_true(json_object_get(reply, "paused")))
+        puts("  paused: nothing is handed out until it is resumed");
     if (slots > 0)
         printf("  set to %" PRId64 " in each process\n", slots);
 }

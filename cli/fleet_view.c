@@ -189,7 +189,9 @@ int fleet_fetch(struct session *session, json_t **ret_fleet, struct error *err)
             status = json_pack("{s:O, s:s}", "node", name, "error", why.text);
         json_array_append_new(nodes, status);
     }
-    *ret_fleet = json_pack("{s:o, s:o, s:I}", "nodes", nodes, "others", others(sessions),
+    json_t *paused = json_object_get(reply, "pausedQueues");
+    *ret_fleet = json_pack("{s:o, s:o, s:o, s:I}", "nodes", nodes, "others", others(sessions),
+                           "pausedQueues", paused != NULL ? json_incref(paused) : json_array(),
                            "tasksLeftOut", (json_int_t)view_number(reply, "tasksLeftOut"));
     json_decref(names);
     json_decref(reply);
@@ -302,7 +304,7 @@ int fleet_print(const json_t *fleet, struct error *err)
 {
     struct table tasks;
     size_t index;
-    const json_t *node;
+    const json_t *node, *queue;
     int code = 0;
     table_init(&tasks, task_heads);
     if (json_array_size(json_object_get(fleet, "nodes")) == 0)
@@ -317,6 +319,8 @@ int fleet_print(const json_t *fleet, struct error *err)
         puts("tasks");
         code = table_print(&tasks, stdout, err);
     }
+    json_array_foreach(json_object_get(fleet, "pausedQueues"), index, queue)
+        printf("queue %s is paused\n", json_string_value(queue));
     if (view_number(fleet, "tasksLeftOut") > 0)
         printf("and %" PRId64 " more tasks\n", view_number(fleet, "tasksLeftOut"));
     table_fini(&tasks);

@@ -30,7 +30,7 @@ int fleet_nodes(struct session *session, json_t **ret_names, struct error *err);
 
 /* {"nodes": [NodeStatus, its workers' processes with "slots", "slotsUsed", "tasks"],
  *  "others": [sessions that take tasks and belong to no node's process],
- *  "tasksLeftOut": N}. The caller releases it. */
+ *  "pausedQueues": [names], "tasksLeftOut": N}. The caller releases it. */
 int fleet_fetch(struct session *session, json_t **ret_fleet, struct error *err);
 
 /* The same for people. */

@@ -199,6 +199,11 @@ static int64_t queue_max_in_flight(const Api__QueueStats *queue)
     return queue->max_in_flight;
 }
 
+static int64_t queue_paused(const Api__QueueStats *queue)
+{
+    return queue->paused;
+}
+
 static int64_t queue_added(const Api__QueueStats *queue)
 {
     return queue->added_total;
@@ -222,6 +227,8 @@ static const struct queue_family {
     {"argosy_task_queue_in_flight", "gauge", "Tasks that workers have.", queue_in_flight},
     {"argosy_task_queue_max_in_flight", "gauge", "Bound on tasks that workers have; 0: none.",
      queue_max_in_flight},
+    {"argosy_task_queue_paused", "gauge", "Whether an operator holds its tasks back.",
+     queue_paused},
     {"argosy_task_queue_added_total", "counter", "Tasks added; lost and retried ones again.",
      queue_added},
     {"argosy_task_queue_dispatched_total", "counter", "Tasks handed to workers.", queue_dispatched},

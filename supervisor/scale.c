@@ -12,6 +12,7 @@ static void add(Api__QueueStats *sum, const Api__QueueStats *queue)
     sum->backlog += queue->backlog;
     sum->in_flight += queue->in_flight;
     sum->max_in_flight += queue->max_in_flight; /* activities alone have one */
+    sum->paused = sum->paused || queue->paused;
     sum->pollers += queue->pollers;
     sum->slots += queue->slots;
     sum->slots_used += queue->slots_used;
@@ -41,13 +42,15 @@ bool scale_print(const Api__GetEngineStatsResponse *engine, const char *queue, c
     }
     if (!is_known)
         return false;
-    json_t *object = json_pack(
-        "{s:s, s:I, s:I, s:I, s:f, s:f, s:f, s:I, s:I, s:I, s:I}", "queue", queue, "desired_work",
-        (json_int_t)(sum.backlog + sum.in_flight), "backlog", (json_int_t)sum.backlog, "in_flight",
-        (json_int_t)sum.in_flight, "backlog_age_seconds", (double)sum.backlog_age_us / 1e6,
-        "added_per_second", sum.added_rate, "dispatched_per_second", sum.dispatched_rate,
-        "max_in_flight", (json_int_t)sum.max_in_flight, "pollers", (json_int_t)sum.pollers, "slots",
-        (json_int_t)sum.slots, "slots_used", (json_int_t)sum.slots_used);
+    json_t *object =
+        json_pack("{s:s, s:I, s:I, s:I, s:f, s:f, s:f, s:I, s:b, s:I, s:I, s:I}", "queue", queue,
+                  "desired_work", (json_int_t)(sum.backlog + sum.in_flight), "backlog",
+                  (json_int_t)sum.backlog, "in_flight", (json_int_t)sum.in_flight,
+                  "backlog_age_seconds", (double)sum.backlog_age_us / 1e6, "added_per_second",
+                  sum.added_rate, "dispatched_per_second", sum.dispatched_rate, "max_in_flight",
+                  (json_int_t)sum.max_in_flight, "paused", (int)sum.paused, "pollers",
+                  (json_int_t)sum.pollers, "slots", (json_int_t)sum.slots, "slots_used",
+                  (json_int_t)sum.slots_used);
     char *text = object != NULL ? json_dumps(object, JSON_COMPACT | JSON_REAL_PRECISION(12)) : NULL;
     if (text != NULL)
         buffer_printf(out, "%s\n", text);

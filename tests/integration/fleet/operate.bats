@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
-# Live changes to a fleet that works: bounds and drains hold within a second, and no task is lost or
-# run twice.
+# Live changes to a fleet that works: bounds, pauses and drains hold within a second, and no task is
+# lost or run twice.
 
 bats_require_minimum_version 1.5.0
 load load.bash
@@ -57,6 +57,65 @@ bound_holds() {
   client fleet set-concurrency work-queue 0
   client fleet set-concurrency work-queue 32 --per-process
   load_finish 4
+}
+
+# started_after MARK: how many tasks started later than a second after it.
+started_after() {
+  awk -v mark="$1" '$2 == "mark" && $3 == mark { after_us = $1 + 1000000 }
+    $3 == "started" && after_us && $1 > after_us { count++ } END { print count + 0 }' "$PROBE_DIR/ledger"
+}
+
+is_idle() { # QUEUE
+  [ "$(queue_figure "$1" inFlight)" = 0 ]
+}
+
+@test "a queue pauses under load within a second, over a restart of the engine, and drops no task" {
+  load_start 4 40 work-queue
+  ledger_wait "fan_step done" 50
+  client fleet pause work-queue --keep
+  load_mark paused
+  await is_idle work-queue
+  [ "$(client fleet status --output json | jq -c .pausedQueues)" = '["work-queue"]' ]
+  [ "$(queue_figure work-queue stats.approximateBacklogCount)" -gt 0 ]
+  curl --fail --silent "http://$(client fleet status --output json | jq -r '.nodes[0].http')/v1/scale?queue=work-queue" |
+    jq -e '.paused and .backlog > 0 and .in_flight == 0'
+  curl --fail --silent "http://$(client fleet status --output json | jq -r '.nodes[0].http')/metrics" |
+    grep 'argosy_task_queue_paused{queue="work-queue",kind="activity"} 1'
+  # Another queue goes on meanwhile, and what comes to this one waits.
+  client workflow start --type ProbeSignal --task-queue cpu-queue --id other
+  client workflow query --id other --type state
+  strike argosy-engine
+  await client task-queue describe work-queue
+  client workflow start --type FanWorkflow --task-queue cpu-queue --id fan-5 --input \
+    '{"queue": "work-queue", "count": 1000, "first": 5000, "ms": 40}'
+  client workflow query --id other --type state
+  [ "$(client fleet status --output json | jq -c .pausedQueues)" = '["work-queue"]' ]
+  [ "$(started_after paused)" = 0 ]
+  client fleet set-concurrency work-queue 0
+  client fleet set-concurrency work-queue 32 --per-process
+  [ "$(started_after paused)" = 0 ]
+  client fleet resume work-queue
+  load_finish 5
+}
+
+@test "a paused queue of workflow tasks: runs wait where they are, and go on" {
+  client workflow start --type ProbeSignal --task-queue cpu-queue --id waits
+  client workflow query --id waits --type state
+  client fleet pause cpu-queue
+  client workflow signal --id waits --name go --input '"with this"'
+  client workflow start --type ProbeSignal --task-queue cpu-queue --id new
+  client workflow query --id waits --type state >"$FLEET_DIR/answer" 3>&- &
+  local query=$!
+  history waits | jq -e '[.events[].workflowExecutionSignaledEventAttributes | select(. != null)] | length == 1'
+  history waits | jq -e '[.events[].workflowExecutionCompletedEventAttributes | select(. != null)] | length == 0'
+  history new | jq -e '[.events[].workflowTaskStartedEventAttributes | select(. != null)] | length == 0'
+  [ ! -s "$FLEET_DIR/answer" ]
+  client fleet resume cpu-queue
+  wait "$query"
+  run -0 --separate-stderr client workflow result --id waits --output json
+  jq -e '.result == "with this"' <<<"$output"
+  client workflow signal --id new --name go --input '"later"'
+  client workflow result --id new
 }
 
 @test "workers drain one after the other under load: no task is lost, none runs twice" {

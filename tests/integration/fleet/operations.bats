@@ -30,6 +30,8 @@ expect() {
     '"maxInFlight": 64'
   expect "Concurrency" 1 "at most 8 at once over the fleet" ", 4 in each process" \
     "set to 4 in each process" "at most 64 at once over the fleet, in each process as it was configured"
+  expect "Pausing a queue" 1 "gpu-queue: paused" "paused: nothing is handed out" '["gpu-queue"]' \
+    "gpu-queue: resumed"
   expect "Draining" 1 "1 worker drained" "gpu/0    -" "2 workers drained" "3 workers ready"
   expect "Scaling" 1 '"queue":"gpu-queue","desired_work":0,"backlog":0' '"slots":32'
   expect "Probes" 1 /readyz

@@ -28,6 +28,7 @@ static int set_up(void **state)
     rows[0].backlog_age_us = 2500000;
     rows[0].in_flight = 12;
     rows[0].max_in_flight = 12;
+    rows[0].paused = true;
     rows[0].slots = 16;
     rows[0].slots_used = 12;
     rows[0].pollers = 2;
@@ -56,11 +57,11 @@ static void kinds_are_told_alone_and_together(void **state)
     expect("q", "activity",
            "{\"queue\":\"q\",\"desired_work\":42,\"backlog\":30,\"in_flight\":12,"
            "\"backlog_age_seconds\":2.5,\"added_per_second\":1.5,\"dispatched_per_second\":0.5,"
-           "\"max_in_flight\":12,\"pollers\":2,\"slots\":16,\"slots_used\":12}\n");
+           "\"max_in_flight\":12,\"paused\":true,\"pollers\":2,\"slots\":16,\"slots_used\":12}\n");
     expect("q", NULL,
            "{\"queue\":\"q\",\"desired_work\":43,\"backlog\":31,\"in_flight\":12,"
            "\"backlog_age_seconds\":3.0,\"added_per_second\":2.5,\"dispatched_per_second\":0.5,"
-           "\"max_in_flight\":12,\"pollers\":2,\"slots\":16,\"slots_used\":12}\n");
+           "\"max_in_flight\":12,\"paused\":true,\"pollers\":2,\"slots\":16,\"slots_used\":12}\n");
 }
 
 /* Nobody polls it and nothing waits: an autoscaler keeps it at none. */
@@ -70,7 +71,7 @@ static void unknown_queue_has_no_work(void **state)
     expect("new", NULL,
            "{\"queue\":\"new\",\"desired_work\":0,\"backlog\":0,\"in_flight\":0,"
            "\"backlog_age_seconds\":0.0,\"added_per_second\":0.0,\"dispatched_per_second\":0.0,"
-           "\"max_in_flight\":0,\"pollers\":0,\"slots\":0,\"slots_used\":0}\n");
+           "\"max_in_flight\":0,\"paused\":false,\"pollers\":0,\"slots\":0,\"slots_used\":0}\n");
 }
 
 static void queue_that_was_left_out_is_no_zero(void **state)
