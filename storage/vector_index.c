@@ -232,9 +232,7 @@ int vector_index_scan(const struct vector_index *index, const struct vector_scan
         parallel_run(threads, scan_part, &work);
         for (unsigned i = 0; i < threads; i++)
             vector_collector_merge(collector, &collectors[i]);
-        vector_collector_compact(collector);
-        if (collector->failed)
-            code = error_set(err, ERR_MEMORY, "no memory for the candidates of a search");
+        code = vector_collector_finish(collector, err);
     }
     for (unsigned i = 0; i < threads; i++)
         vector_collector_fini(&collectors[i]);

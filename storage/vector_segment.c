@@ -121,7 +121,7 @@ static void add_lower(struct vector_collector *collector, double lower)
     heap[at] = lower;
 }
 
-void vector_collector_compact(struct vector_collector *collector)
+static void compact(struct vector_collector *collector)
 {
     double least = threshold(collector);
     size_t kept = 0;
@@ -136,7 +136,7 @@ void vector_collector_compact(struct vector_collector *collector)
 static void add_candidate(struct vector_collector *collector, int64_t chunk_key, double upper)
 {
     if (collector->count >= collector->compact_at)
-        vector_collector_compact(collector);
+        compact(collector);
     if (collector->count == collector->capacity) {
         size_t capacity = collector->capacity > 0 ? 2 * collector->capacity : COMPACT_MIN;
         struct vector_candidate *candidates =
@@ -161,6 +161,14 @@ void vector_collector_merge(struct vector_collector *collector,
             add_candidate(collector, other->candidates[i].chunk_key, other->candidates[i].upper);
     }
     collector->failed |= other->failed;
+}
+
+int vector_collector_finish(struct vector_collector *collector, struct error *err)
+{
+    if (collector->failed)
+        return error_set(err, ERR_MEMORY, "no memory for the candidates of a search");
+    compact(collector);
+    return 0;
 }
 
 static struct vector_packed row_metadata(const struct vector_segment *segment, uint32_t row)

@@ -85,8 +85,9 @@ void vector_collector_fini(struct vector_collector *collector);
 void vector_collector_merge(struct vector_collector *collector,
                             const struct vector_collector *other);
 
-/* Drops candidates that cannot be among the k best of what was scanned. */
-void vector_collector_compact(struct vector_collector *collector);
+/* When all is scanned: drops candidates that cannot be among the k best. ERR_MEMORY where some were
+ * lost on the way: the others are no answer. */
+int vector_collector_finish(struct vector_collector *collector, struct error *err);
 
 /* What is looked for. */
 struct vector_scan {

@@ -156,6 +156,8 @@ static int run_stream(struct search *search, struct error *err)
         if (code == 0 && stream->errors[i].code != 0)
             code = error_set(err, stream->errors[i].code, "%s", stream->errors[i].text);
     }
+    if (code == 0)
+        code = vector_collector_finish(&search->collector, err);
     arena_fini(&arena);
     free(stream);
     return code;
