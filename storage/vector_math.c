@@ -45,17 +45,20 @@ void vector_encode(const float *vector, size_t dimension, int8_t *ret_codes, flo
 {
     float largest = 0;
     for (size_t i = 0; i < dimension; i++)
-        largest = fmaxf(largest, fabsf(vector[i]));
+        largest = fabsf(vector[i]) > largest ? fabsf(vector[i]) : largest;
     float scale = largest / CODE_MAX;
     float inverse = CODE_MAX / largest;
-    double residual = 0;
+    double squares[LANES] = {0}; /* an addition need not wait for the one before */
     for (size_t i = 0; i < dimension; i++) {
         int code = (int)lrintf(vector[i] * inverse);
         code = code > CODE_MAX ? CODE_MAX : code < -CODE_MAX ? -CODE_MAX : code;
         double rest = (double)vector[i] - (double)scale * code;
         ret_codes[i] = (int8_t)code;
-        residual += rest * rest;
+        squares[i % LANES] += rest * rest;
     }
+    double residual = 0;
+    for (size_t lane = 0; lane < LANES; lane++)
+        residual += squares[lane];
     memset(ret_codes + dimension, 0, VECTOR_STRIDE(dimension) - dimension);
     /* The lengths of vector and query differ from 1 by less than 1e-6 (normalised in floats), the
      * product with the scale rounds once more: 1.001 and two more roundings cover both, and the

@@ -10,6 +10,10 @@
 #include "common/log.h"
 #include "storage/vector_sqlite.h"
 
+/* Threads that bring a collection into memory: each has a reader, whose page cache of 8 MB stays.
+ */
+#define LOAD_THREADS_MAX 8
+
 struct vector_resident *vector_resident_find(const struct vector_sqlite *sqlite,
                                              int64_t collection_key)
 {
@@ -97,29 +101,30 @@ void vector_resident_update(struct vector_sqlite *sqlite, const struct vector_co
     }
 }
 
-int vector_document_load(sqlite3_stmt *rows, const char *name, const char *metadata,
-                         uint32_t dimension, int64_t upload_key, uint32_t chunk_count,
-                         struct vector_document **ret_document, struct error *err)
+int vector_document_load(sqlite3_stmt *rows, const struct vector_document_row *row,
+                         uint32_t dimension, struct vector_document **ret_document,
+                         struct error *err)
 {
     struct vector_document *document = NULL;
-    int code = vector_document_create(name, metadata, dimension, vector_chunk_key(upload_key, 0),
-                                      chunk_count, &document, err);
-    sqlite3_bind_int64(rows, 1, upload_key);
+    int code = vector_document_create(row->name, row->metadata, dimension,
+                                      vector_chunk_key(row->upload_key, 0), row->chunk_count,
+                                      &document, err);
+    sqlite3_bind_int64(rows, 1, row->upload_key);
     uint32_t count = 0;
     while (code == 0 && (code = sqlite_step_row(rows, err, "could not read vectors")) == 1) {
         const float *vector;
-        code = count++ < chunk_count
+        code = count++ < row->chunk_count
                    ? vector_column(rows, 0, dimension, &vector, err)
-                   : error_set(err, ERR_CORRUPT, "document \"%s\" has too many chunks", name);
+                   : error_set(err, ERR_CORRUPT, "document \"%s\" has too many chunks", row->name);
         if (code == 0)
             code = vector_document_append(document, vector,
                                           (const char *)sqlite3_column_text(rows, 1), err);
         if (code != 0)
             sqlite3_reset(rows);
     }
-    if (code == 0 && count < chunk_count)
+    if (code == 0 && count < row->chunk_count)
         code = error_set(err, ERR_CORRUPT, "document \"%s\" has lost chunks: %u of %u are there",
-                         name, count, chunk_count);
+                         row->name, count, row->chunk_count);
     if (code != 0) {
         vector_document_destroy(document);
         return code;
@@ -128,42 +133,59 @@ int vector_document_load(sqlite3_stmt *rows, const char *name, const char *metad
     return 0;
 }
 
+/* An index in the making, which threads share. */
+struct loading {
+    pthread_mutex_t mutex;
+    struct vector_index *index;
+    uint32_t dimension;
+    size_t memory_left;
+};
+
 /* 1 when the index outgrew the memory that is left. */
-static int load_documents(struct vector_reader *reader, const struct vector_collection_row *row,
-                          size_t memory_left, struct vector_index *index, struct error *err)
+static int load_document(void *context, unsigned thread, struct vector_reader *reader,
+                         const struct vector_document_row *row, struct error *err)
 {
-    sqlite3_stmt *stmt = reader->documents;
-    sqlite3_bind_int64(stmt, 1, row->collection_key);
-    int code;
-    while ((code = sqlite_step_row(stmt, err, "could not read documents")) == 1) {
-        struct vector_document *document;
-        code = vector_document_load(reader->rows, sqlite_column_text(stmt, 0),
-                                    (const char *)sqlite3_column_text(stmt, 3), row->dimension,
-                                    sqlite3_column_int64(stmt, 1),
-                                    (uint32_t)sqlite3_column_int64(stmt, 2), &document, err);
-        if (code == 0) {
-            code = vector_index_put(index, document, err);
-            if (code != 0)
-                vector_document_destroy(document);
-        }
-        if (code == 0 && vector_index_bytes(index) > memory_left)
-            code = 1;
-        if (code != 0) {
-            sqlite3_reset(stmt);
-            break;
-        }
-    }
+    (void)thread;
+    struct loading *loading = context;
+    struct vector_document *document;
+    int code = vector_document_load(reader->rows, row, loading->dimension, &document, err);
+    if (code != 0)
+        return code;
+    pthread_mutex_lock(&loading->mutex);
+    code = vector_index_put(loading->index, document, err);
+    if (code != 0)
+        vector_document_destroy(document);
+    else if (vector_index_bytes(loading->index) > loading->memory_left)
+        code = 1;
+    pthread_mutex_unlock(&loading->mutex);
     return code;
 }
 
-/* With writer_lock: no commit changes the collection while it is read. */
-static int load(struct vector_sqlite *sqlite, struct vector_reader *reader, const char *collection,
-                struct error *err)
+/* 1 when the index outgrew the memory that is left. */
+static int load_documents(struct vector_snapshot *snapshot, const struct vector_collection_row *row,
+                          struct vector_index *index, struct error *err)
 {
+    const struct vector_sqlite *sqlite = snapshot->sqlite;
+    unsigned threads =
+        sqlite->thread_count < LOAD_THREADS_MAX ? sqlite->thread_count : LOAD_THREADS_MAX;
+    struct loading loading = {.mutex = PTHREAD_MUTEX_INITIALIZER,
+                              .index = index,
+                              .dimension = row->dimension,
+                              .memory_left = sqlite->memory_bytes - used_bytes(sqlite)};
+    int code = vector_snapshot_open(snapshot, threads, err);
+    return code == 0 ? vector_snapshot_visit(snapshot, row, load_document, &loading, err) : code;
+}
+
+/* With writer_lock: no commit changes the collection while it is read. */
+static int load(struct vector_snapshot *snapshot, const char *collection, struct error *err)
+{
+    struct vector_sqlite *sqlite = snapshot->sqlite;
     struct vector_collection_row row;
     struct vector_index *index;
     uint64_t started_ns = clock_monotonic_ns();
-    int code = vector_reader_collection(reader, collection, &row, err);
+    int code = vector_snapshot_open(snapshot, 1, err);
+    if (code == 0)
+        code = vector_reader_collection(snapshot->readers[0], collection, &row, err);
     if (code != 0)
         return code;
     if (vector_resident_find(sqlite, row.collection_key) != NULL)
@@ -171,9 +193,7 @@ static int load(struct vector_sqlite *sqlite, struct vector_reader *reader, cons
     code = vector_index_create(row.dimension, &index, err);
     if (code != 0)
         return code;
-    code = vector_resident_is_wanted(sqlite, &row)
-               ? load_documents(reader, &row, sqlite->memory_bytes - used_bytes(sqlite), index, err)
-               : 1;
+    code = vector_resident_is_wanted(sqlite, &row) ? load_documents(snapshot, &row, index, err) : 1;
     if (code != 0) {
         vector_index_destroy(index);
         index = NULL;
@@ -196,13 +216,10 @@ static int load(struct vector_sqlite *sqlite, struct vector_reader *reader, cons
 
 int vector_resident_load(struct vector_sqlite *sqlite, const char *collection, struct error *err)
 {
-    struct vector_reader *reader;
-    int code = vector_reader_take(sqlite, &reader, err);
-    if (code != 0)
-        return code;
+    struct vector_snapshot snapshot = {.sqlite = sqlite};
     pthread_mutex_lock(&sqlite->writer_lock);
-    code = load(sqlite, reader, collection, err);
+    int code = load(&snapshot, collection, err);
     pthread_mutex_unlock(&sqlite->writer_lock);
-    vector_reader_release(sqlite, reader);
+    vector_snapshot_close(&snapshot);
     return code;
 }

@@ -15,6 +15,7 @@
 
 #include "common/hash.h"
 #include "common/sqlite.h"
+#include "storage/parallel.h"
 #include "storage/vector_index.h"
 #include "storage/vector_store_ops.h"
 
@@ -76,6 +77,14 @@ struct vector_collection_row {
     char model[VECTOR_NAME_MAX + 1];
 };
 
+/* A document's row. */
+struct vector_document_row {
+    const char *name;
+    const char *metadata; /* canonical; NULL without */
+    int64_t upload_key;
+    uint32_t chunk_count;
+};
+
 /* ---- writing (vector_sqlite_write.c) ---- */
 
 int vector_sqlite_upload(struct vector_store *store, const struct vector_upload_options *options,
@@ -132,6 +141,31 @@ int vector_reader_contents(struct vector_reader *reader, struct vector_hit *hits
 int vector_column(sqlite3_stmt *stmt, int column, uint32_t dimension, const float **ret_vector,
                   struct error *err);
 
+/* ---- one state of the file, on several cores (vector_sqlite_snapshot.c) ---- */
+
+struct vector_snapshot {
+    struct vector_sqlite *sqlite;
+    struct vector_reader *readers[PARALLEL_THREADS_MAX];
+    unsigned reader_count;
+};
+
+/* Opens readers until there are count of them. The caller holds a lock that keeps commits off, so
+ * that they see the same. */
+int vector_snapshot_open(struct vector_snapshot *snapshot, unsigned count, struct error *err);
+/* One without readers is fine. */
+void vector_snapshot_close(struct vector_snapshot *snapshot);
+
+/* Something done with a document, by the thread of that number with a reader of its own: 0, a
+ * negative code, or 1, which ends the pass. */
+typedef int vector_document_visit(void *context, unsigned thread, struct vector_reader *reader,
+                                  const struct vector_document_row *document, struct error *err);
+
+/* Visits each document of the collection, in no order, on as many threads as there are readers (at
+ * least one). The first visit that does not return 0 ends it, and is what is returned. */
+int vector_snapshot_visit(const struct vector_snapshot *snapshot,
+                          const struct vector_collection_row *row, vector_document_visit *visit,
+                          void *context, struct error *err);
+
 /* ---- searching (vector_sqlite_search.c) ---- */
 
 int vector_sqlite_search(struct vector_store *store, const struct vector_store_query *query,
@@ -154,10 +188,10 @@ void vector_resident_remove(struct vector_sqlite *sqlite, int64_t collection_key
 void vector_resident_update(struct vector_sqlite *sqlite, const struct vector_collection_row *row,
                             const char *name, struct vector_document *document);
 
-/* Reads a document of the index from the rows statement, which is bound. */
-int vector_document_load(sqlite3_stmt *rows, const char *name, const char *metadata,
-                         uint32_t dimension, int64_t upload_key, uint32_t chunk_count,
-                         struct vector_document **ret_document, struct error *err);
+/* Reads a document for the index by a statement of VECTOR_ROWS_SQL. */
+int vector_document_load(sqlite3_stmt *rows, const struct vector_document_row *row,
+                         uint32_t dimension, struct vector_document **ret_document,
+                         struct error *err);
 
 #define VECTOR_ROWS_SQL                                                                            \
     "SELECT vector.value, chunk.metadata FROM chunk JOIN vector USING (chunk_key)"                 \

@@ -7,103 +7,53 @@
  * A search sees one state: it opens its snapshots of the file and scans the index under one lock.
  * Threading: vector_sqlite.h.
  */
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "storage/parallel.h"
 #include "storage/vector_sqlite.h"
 
 static const char search_failed[] = "could not search vectors";
 
 /* A search under way. */
 struct search {
-    struct vector_sqlite *sqlite;
     const struct vector_store_query *query;
     struct vector_scan scan;
     struct vector_collection_row row;
-    struct vector_reader *readers[PARALLEL_THREADS_MAX]; /* one; one a thread for a stream */
-    unsigned reader_count;
+    struct vector_snapshot snapshot; /* one reader; one a thread for a stream */
     struct vector_collector collector;
 };
 
 /* ---- the first pass, in a file ---- */
 
-/* A document to be read. */
-struct work_item {
-    const char *name;
-    const char *metadata;
-    int64_t upload_key;
-    uint32_t chunk_count;
-};
-
-/* A pass over the file that threads share. */
+/* A scan of the file that threads share. */
 struct stream {
-    struct search *search;
-    const struct work_item *items;
-    size_t item_count;
-    _Atomic size_t next;
+    const struct search *search;
     struct vector_collector collectors[PARALLEL_THREADS_MAX];
-    struct error errors[PARALLEL_THREADS_MAX];
 };
-
-static int list_items(struct search *search, struct arena *arena, struct work_item **ret_items,
-                      size_t *ret_count, struct error *err)
-{
-    size_t count = 0, capacity = (size_t)search->row.document_count;
-    struct work_item *items = arena_alloc(arena, capacity * sizeof *items);
-    sqlite3_stmt *stmt = search->readers[0]->documents;
-    sqlite3_bind_int64(stmt, 1, search->row.collection_key);
-    int code = items != NULL ? 1 : error_set(err, ERR_MEMORY, "no memory for a search");
-    while (code == 1 && (code = sqlite_step_row(stmt, err, search_failed)) == 1) {
-        const char *metadata = (const char *)sqlite3_column_text(stmt, 3);
-        if (count == capacity) {
-            sqlite3_reset(stmt);
-            return error_set(err, ERR_CORRUPT, "collection \"%s\" has miscounted its documents",
-                             search->row.name);
-        }
-        items[count++] = (struct work_item){
-            .name = arena_strdup(arena, sqlite_column_text(stmt, 0)),
-            .metadata = arena_strdup(arena, metadata),
-            .upload_key = sqlite3_column_int64(stmt, 1),
-            .chunk_count = (uint32_t)sqlite3_column_int64(stmt, 2),
-        };
-        if (items[count - 1].name == NULL ||
-            (metadata != NULL && items[count - 1].metadata == NULL)) {
-            sqlite3_reset(stmt);
-            code = error_set(err, ERR_MEMORY, "no memory for a search");
-        }
-    }
-    if (code != 0)
-        return code;
-    *ret_items = items;
-    *ret_count = count;
-    return 0;
-}
 
 /* Reads and scans one document, a segment at a time. */
-static int stream_document(struct stream *stream, const struct work_item *item, unsigned thread,
+static int stream_document(struct stream *stream, const struct vector_document_row *row,
+                           sqlite3_stmt *rows, struct vector_collector *collector,
                            struct error *err)
 {
     const struct search *search = stream->search;
     uint32_t dimension = search->row.dimension;
     struct buffer metadata = {0};
-    int code = vector_metadata_pack(item->metadata, &metadata, err);
-    const struct vector_segment_document document = {item->name, {metadata.data, metadata.size}};
-    sqlite3_stmt *rows = search->readers[thread]->rows;
-    sqlite3_bind_int64(rows, 1, item->upload_key);
+    int code = vector_metadata_pack(row->metadata, &metadata, err);
+    const struct vector_segment_document document = {row->name, {metadata.data, metadata.size}};
+    sqlite3_bind_int64(rows, 1, row->upload_key);
     uint32_t read = 0;
-    while (code == 0 && read < item->chunk_count) {
+    while (code == 0 && read < row->chunk_count) {
         struct vector_segment *segment = NULL;
-        uint32_t rest = item->chunk_count - read;
+        uint32_t rest = row->chunk_count - read;
         uint32_t count = rest < VECTOR_SEGMENT_ROWS ? rest : VECTOR_SEGMENT_ROWS;
-        code = vector_segment_create(&document, vector_chunk_key(item->upload_key, read), dimension,
+        code = vector_segment_create(&document, vector_chunk_key(row->upload_key, read), dimension,
                                      count, &segment, err);
         for (uint32_t i = 0; code == 0 && i < count; i++) {
             const float *vector;
             code = sqlite_step_row(rows, err, search_failed);
             if (code == 0)
-                code = error_set(err, ERR_CORRUPT, "document \"%s\" has lost chunks", item->name);
+                code = error_set(err, ERR_CORRUPT, "document \"%s\" has lost chunks", row->name);
             if (code == 1)
                 code = vector_column(rows, 0, dimension, &vector, err);
             if (code == 0)
@@ -111,7 +61,7 @@ static int stream_document(struct stream *stream, const struct work_item *item, 
                                              (const char *)sqlite3_column_text(rows, 1), err);
         }
         if (code == 0)
-            vector_segment_scan(segment, &search->scan, &stream->collectors[thread]);
+            vector_segment_scan(segment, &search->scan, collector);
         vector_segment_destroy(segment);
         read += count;
     }
@@ -120,70 +70,37 @@ static int stream_document(struct stream *stream, const struct work_item *item, 
     return code;
 }
 
-static void stream_part(void *context, unsigned thread)
+static int stream_visit(void *context, unsigned thread, struct vector_reader *reader,
+                        const struct vector_document_row *row, struct error *err)
 {
     struct stream *stream = context;
-    int code = 0;
-    while (code == 0) {
-        size_t i = atomic_fetch_add(&stream->next, 1);
-        if (i >= stream->item_count)
-            return;
-        const struct vector_filter *filter = stream->search->scan.filter;
-        if (filter == NULL || vector_filter_accepts_document(filter, stream->items[i].name))
-            code = stream_document(stream, &stream->items[i], thread, &stream->errors[thread]);
-    }
+    const struct vector_filter *filter = stream->search->scan.filter;
+    if (filter != NULL && !vector_filter_accepts_document(filter, row->name))
+        return 0;
+    return stream_document(stream, row, reader->rows, &stream->collectors[thread], err);
 }
 
 static int run_stream(struct search *search, struct error *err)
 {
+    unsigned threads = search->snapshot.reader_count;
     struct stream *stream = calloc(1, sizeof *stream);
     if (stream == NULL)
         return error_set(err, ERR_MEMORY, "no memory for a search");
-    struct arena arena;
-    struct work_item *items;
-    arena_init(&arena, ARENA_NO_LIMIT);
     stream->search = search;
-    int code = list_items(search, &arena, &items, &stream->item_count, err);
-    for (unsigned i = 0; code == 0 && i < search->reader_count; i++)
+    int code = 0;
+    for (unsigned i = 0; code == 0 && i < threads; i++)
         code = vector_collector_init(&stream->collectors[i], search->query->neighbour_count, err);
-    if (code == 0) {
-        stream->items = items;
-        parallel_run(search->reader_count, stream_part, stream);
-    }
-    for (unsigned i = 0; i < search->reader_count; i++) {
+    if (code == 0)
+        code = vector_snapshot_visit(&search->snapshot, &search->row, stream_visit, stream, err);
+    for (unsigned i = 0; i < threads; i++) {
         vector_collector_merge(&search->collector, &stream->collectors[i]);
         vector_collector_fini(&stream->collectors[i]);
-        if (code == 0 && stream->errors[i].code != 0)
-            code = error_set(err, stream->errors[i].code, "%s", stream->errors[i].text);
     }
-    if (code == 0)
-        code = vector_collector_finish(&search->collector, err);
-    arena_fini(&arena);
     free(stream);
-    return code;
+    return code == 0 ? vector_collector_finish(&search->collector, err) : code;
 }
 
-/* ---- snapshots ---- */
-
-static int open_readers(struct search *search, unsigned count, struct error *err)
-{
-    int code = 0;
-    while (code == 0 && search->reader_count < count) {
-        struct vector_reader *reader;
-        code = vector_reader_take(search->sqlite, &reader, err);
-        if (code != 0)
-            break;
-        search->readers[search->reader_count++] = reader;
-        code = vector_reader_begin(reader, err);
-    }
-    return code;
-}
-
-static void close_readers(struct search *search)
-{
-    while (search->reader_count > 0)
-        vector_reader_release(search->sqlite, search->readers[--search->reader_count]);
-}
+/* ---- the first pass ---- */
 
 static int check_row(const struct search *search, struct error *err)
 {
@@ -201,11 +118,11 @@ static int check_row(const struct search *search, struct error *err)
 static int scan_locked(struct search *search, const struct vector_resident **ret_resident,
                        struct error *err)
 {
-    struct vector_sqlite *sqlite = search->sqlite;
-    int code = open_readers(search, 1, err);
+    struct vector_sqlite *sqlite = search->snapshot.sqlite;
+    int code = vector_snapshot_open(&search->snapshot, 1, err);
     if (code == 0)
-        code = vector_reader_collection(search->readers[0], search->query->collection, &search->row,
-                                        err);
+        code = vector_reader_collection(search->snapshot.readers[0], search->query->collection,
+                                        &search->row, err);
     if (code == 0)
         code = check_row(search, err);
     if (code != 0)
@@ -214,7 +131,7 @@ static int scan_locked(struct search *search, const struct vector_resident **ret
         vector_resident_find(sqlite, search->row.collection_key);
     *ret_resident = resident;
     if (resident != NULL && resident->index == NULL)
-        return open_readers(search, sqlite->thread_count, err);
+        return vector_snapshot_open(&search->snapshot, sqlite->thread_count, err);
     if (resident != NULL)
         return vector_index_scan(resident->index, &search->scan, sqlite->thread_count,
                                  &search->collector, err);
@@ -224,7 +141,7 @@ static int scan_locked(struct search *search, const struct vector_resident **ret
 /* The first pass: search->collector holds the candidates. */
 static int find_candidates(struct search *search, struct error *err)
 {
-    struct vector_sqlite *sqlite = search->sqlite;
+    struct vector_sqlite *sqlite = search->snapshot.sqlite;
     for (;;) {
         const struct vector_resident *resident = NULL;
         pthread_rwlock_rdlock(&sqlite->lock);
@@ -236,7 +153,7 @@ static int find_candidates(struct search *search, struct error *err)
             code = run_stream(search, err);
         if (code != 0 || is_tried)
             return code;
-        close_readers(search);
+        vector_snapshot_close(&search->snapshot);
         code = vector_resident_load(sqlite, search->query->collection, err);
         if (code != 0)
             return code;
@@ -248,7 +165,7 @@ static int find_candidates(struct search *search, struct error *err)
 static int score_candidate(struct search *search, int64_t chunk_key, double *ret_score,
                            struct error *err)
 {
-    sqlite3_stmt *stmt = search->readers[0]->vector;
+    sqlite3_stmt *stmt = search->snapshot.readers[0]->vector;
     const float *vector;
     sqlite3_bind_int64(stmt, 1, chunk_key);
     int code = sqlite_step_row(stmt, err, search_failed);
@@ -273,7 +190,7 @@ static int compare_scores(const void *a, const void *b)
 static int name_document(struct search *search, struct vector_hit *hit, struct arena *arena,
                          struct error *err)
 {
-    sqlite3_stmt *stmt = search->readers[0]->upload;
+    sqlite3_stmt *stmt = search->snapshot.readers[0]->upload;
     sqlite3_bind_int64(stmt, 1, vector_chunk_upload(hit->chunk_key));
     int code = sqlite_step_row(stmt, err, search_failed);
     if (code == 0)
@@ -327,8 +244,8 @@ static int run_search(struct search *search, size_t content_size, struct arena *
     struct vector_hit *copy = NULL;
     if (code == 0) {
         copy = arena_memdup(arena, hits, count * sizeof *hits);
-        code = copy != NULL ? vector_reader_contents(search->readers[0], copy, count, content_size,
-                                                     arena, &filled, err)
+        code = copy != NULL ? vector_reader_contents(search->snapshot.readers[0], copy, count,
+                                                     content_size, arena, &filled, err)
                             : error_set(err, ERR_LIMIT, "no room for the neighbours");
     }
     arena_fini(&own);
@@ -344,14 +261,14 @@ int vector_sqlite_search(struct vector_store *store, const struct vector_store_q
                          size_t *ret_count, struct error *err)
 {
     struct search search = {
-        .sqlite = (struct vector_sqlite *)store,
+        .snapshot = {.sqlite = (struct vector_sqlite *)store},
         .query = query,
         .scan = {.isa = vector_isa_best(), .query = query->vector, .filter = query->filter},
     };
     int code = vector_collector_init(&search.collector, query->neighbour_count, err);
     if (code == 0)
         code = run_search(&search, content_size, arena, ret_hits, ret_count, err);
-    close_readers(&search);
+    vector_snapshot_close(&search.snapshot);
     vector_collector_fini(&search.collector);
     return code;
 }

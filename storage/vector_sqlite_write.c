@@ -430,9 +430,12 @@ static int prepare_index(struct commit *commit, int64_t upload_key, struct error
         vector_resident_find(commit->sqlite, commit->collection.collection_key);
     if (resident == NULL || resident->index == NULL)
         return 0;
-    return vector_document_load(commit->sqlite->statements->rows, commit->options->document,
-                                commit->metadata, commit->options->dimension, upload_key,
-                                commit->chunk_count, &commit->document, err);
+    const struct vector_document_row row = {.name = commit->options->document,
+                                            .metadata = commit->metadata,
+                                            .upload_key = upload_key,
+                                            .chunk_count = commit->chunk_count};
+    return vector_document_load(commit->sqlite->statements->rows, &row, commit->options->dimension,
+                                &commit->document, err);
 }
 
 /* 1 when the upload is committed already. */
