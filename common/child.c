@@ -53,6 +53,20 @@ static int take_descriptor(const char *name, int *ret_fd, struct error *err)
     return 0;
 }
 
+static int take_listen_fds(struct child *child, struct error *err)
+{
+    int code = 0;
+    for (int i = 0; code == 0 && i < CHILD_LISTEN_MAX; i++) {
+        char name[sizeof CHILD_ENV_LISTEN_FD + 8];
+        int fd = -1;
+        snprintf(name, sizeof name, CHILD_ENV_LISTEN_FD "%d", i + 1);
+        code = take_descriptor(name, &fd, err);
+        if (code == 0 && fd >= 0)
+            child->listen_fds[child->listen_fd_count++] = fd;
+    }
+    return code;
+}
+
 static int take_text(const char *name, char *out, size_t size, struct error *err)
 {
     const char *text = getenv(name);
@@ -130,6 +144,7 @@ int child_init(struct child *child, const char *group, struct error *err)
         (code = take_descriptor(CHILD_ENV_READY_FD, &made.ready_fd, err)) != 0 ||
         (code = take_descriptor(CHILD_ENV_PROGRESS_FD, &made.progress_fd, err)) != 0 ||
         (code = take_descriptor(CHILD_ENV_LIFELINE_FD, &fd, err)) != 0 ||
+        (code = take_listen_fds(&made, err)) != 0 ||
         (code = take_text(CHILD_ENV_INSTANCE_ID, made.instance_id, sizeof made.instance_id, err)) !=
             0 ||
         (code = take_text(CHILD_ENV_NODE, made.node, sizeof made.node, err)) != 0)

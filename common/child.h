@@ -37,14 +37,20 @@
 #define CHILD_ENV_INSTANCE_ID    "ARGOSY_INSTANCE_ID"
 #define CHILD_ENV_NODE           "ARGOSY_NODE"
 
+/* Listening sockets, of which the engine may get some: ARGOSY_LISTEN_FD_1 and on. */
+#define CHILD_ENV_LISTEN_FD "ARGOSY_LISTEN_FD_"
+#define CHILD_LISTEN_MAX    4
+
 #define CHILD_NODE_MAX     64
 #define CHILD_IDENTITY_MAX 192
 
 struct child {
-    pid_t supervisor_pid;              /* 0 when started by hand */
-    int ready_fd;                      /* -1 when nobody listens, or ready was said */
-    int progress_fd;                   /* -1 when nobody listens */
-    uint64_t progress_ns;              /* when progress was last told */
+    pid_t supervisor_pid;             /* 0 when started by hand */
+    int ready_fd;                     /* -1 when nobody listens, or ready was said */
+    int progress_fd;                  /* -1 when nobody listens */
+    uint64_t progress_ns;             /* when progress was last told */
+    int listen_fds[CHILD_LISTEN_MAX]; /* close-on-exec; the first listen_fd_count of them */
+    size_t listen_fd_count;
     char instance_id[UUID_TEXT_SIZE];  /* random per process start */
     char node[CHILD_NODE_MAX + 1];     /* the supervisor's node, or the host name */
     char identity[CHILD_IDENTITY_MAX]; /* "pid@host#group", as in histories */

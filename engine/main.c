@@ -62,6 +62,8 @@ static void tell_ready(struct child *child, const struct options *options,
 static int serve(struct options *options, struct child *child, struct error *err)
 {
     struct server *server = NULL;
+    options->server.endpoint.listen_fds = child->listen_fds;
+    options->server.endpoint.listen_fd_count = child->listen_fd_count;
     options->server.stop_fd = child_signal_fd(err);
     if (options->server.stop_fd < 0)
         return options->server.stop_fd;

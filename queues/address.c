@@ -114,3 +114,16 @@ int address_prepare_ipc(const struct address *address, struct error *err)
         return error_set(err, ERR_EXISTS, "another process serves \"%s\"", address->path);
     return 0;
 }
+
+int address_check_socket(const struct address *address, struct error *err)
+{
+    struct stat st;
+    int rc = prepare_folder(address->path, err);
+    if (rc == 0 && stat(address->path, &st) != 0)
+        rc = error_set_errno(err, ERR_IO, errno, "could not look at \"%s\"", address->path);
+    else if (rc == 0 && (st.st_mode & 07) != 0)
+        rc = error_set(err, ERR_PERMISSION,
+                       "everybody may connect to the socket \"%s\" (mode %03o): make it mode 600",
+                       address->path, (unsigned)st.st_mode & 0777);
+    return rc;
+}

@@ -28,4 +28,8 @@ int address_parse(const char *text, struct address *ret_address, struct error *e
  * already, ERR_IO. */
 int address_prepare_ipc(const struct address *address, struct error *err);
 
+/* Of an ipc path whose socket was made for us: the same of its folder, and ERR_PERMISSION when
+ * everybody may connect to it. */
+int address_check_socket(const struct address *address, struct error *err);
+
 #endif

@@ -52,12 +52,15 @@ struct endpoint_config {
     const char *server_key_file;     /* CURVE key pair for tcp (queues/curve_key.h), or NULL */
     const char *authorized_keys_dir; /* one file per client that may connect by tcp */
     bool insecure;                   /* tcp without CURVE, on loopback addresses only */
-    int64_t lease_ms;                /* 0: ENDPOINT_LEASE_MS_DEFAULT */
+    const int *listen_fds; /* sockets that listen already; each must be at one of the addresses */
+    size_t listen_fd_count;
+    int64_t lease_ms; /* 0: ENDPOINT_LEASE_MS_DEFAULT */
 };
 
-/* Binds all addresses. Everything in config is borrowed for the call. ERR_CONFIG for an address or
- * key that cannot be used, ERR_PERMISSION for a folder open to others, ERR_EXISTS where another
- * process serves the address, ERR_IO. */
+/* Binds all addresses. Everything in config is borrowed for the call, but for the listening
+ * sockets, which are taken on success. ERR_CONFIG for an address, a socket or a key that cannot be
+ * used, ERR_PERMISSION for a folder open to others, ERR_EXISTS where another process serves the
+ * address, ERR_IO. */
 int endpoint_open(const struct endpoint_config *config, struct endpoint **ret_endpoint,
                   struct error *err);
 

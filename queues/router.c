@@ -11,6 +11,7 @@
 #include "common/limits.h"
 #include "queues/address.h"
 #include "queues/curve_key.h"
+#include "queues/listen_socket.h"
 #include "queues/socket.h"
 
 static int open_socket(struct router *router, struct error *err)
@@ -52,9 +53,44 @@ static int open_curve(struct router *router, const struct endpoint_config *confi
     return rc;
 }
 
-/* Binds and remembers the address as clients connect to it. */
-static int bind_address(struct router *router, const char *text, struct error *err)
+/* The socket that listens at the address already; -1: there is none. */
+static int find_listening(const struct endpoint_config *config, const char *text,
+                          const struct address *address)
 {
+    for (size_t i = 0; i < config->listen_fd_count; i++) {
+        if (listen_socket_is_at(config->listen_fds[i], text, address))
+            return config->listen_fds[i];
+    }
+    return -1;
+}
+
+/* A socket at no address would take connections that nobody answers. */
+static int check_listening(const struct endpoint_config *config, struct error *err)
+{
+    for (size_t i = 0; i < config->listen_fd_count; i++) {
+        char text[LISTEN_SOCKET_TEXT_MAX];
+        bool is_known = false;
+        for (size_t k = 0; !is_known && k < config->address_count; k++) {
+            struct address address;
+            is_known = address_parse(config->addresses[k], &address, NULL) == 0 &&
+                       listen_socket_is_at(config->listen_fds[i], config->addresses[k], &address);
+        }
+        listen_socket_format(config->listen_fds[i], text);
+        if (!is_known)
+            return error_set(err, ERR_CONFIG,
+                             "the socket that was passed listens at %s, which is none of the "
+                             "configured addresses",
+                             text);
+    }
+    return 0;
+}
+
+/* Binds, or takes the socket fd that is bound already (-1: none), and remembers the address as
+ * clients connect to it. */
+static int bind_address(struct router *router, const char *text, int fd, struct error *err)
+{
+    if (!socket_set_int(router->socket, ZMQ_USE_FD, fd))
+        return socket_fail(err, "could not set up a socket");
     if (zmq_bind(router->socket, text) != 0)
         return error_set(err, errno == EADDRINUSE ? ERR_EXISTS : ERR_IO,
                          "could not listen at %s: %s", text, zmq_strerror(errno));
@@ -69,19 +105,19 @@ static int bind_address(struct router *router, const char *text, struct error *e
     return 0;
 }
 
-static int bind_ipc(struct router *router, const char *text, const struct address *address,
+static int bind_ipc(struct router *router, const char *text, const struct address *address, int fd,
                     struct error *err)
 {
-    int rc = address_prepare_ipc(address, err);
+    int rc = fd >= 0 ? address_check_socket(address, err) : address_prepare_ipc(address, err);
     if (rc != 0)
         return rc;
     mode_t mask = umask(0177); /* the socket is ours alone from its first moment */
-    rc = bind_address(router, text, err);
+    rc = bind_address(router, text, fd, err);
     umask(mask);
     return rc;
 }
 
-static int bind_tcp(struct router *router, const char *text, const struct address *address,
+static int bind_tcp(struct router *router, const char *text, const struct address *address, int fd,
                     const struct endpoint_config *config, struct error *err)
 {
     if (config->server_key_file == NULL && !config->insecure)
@@ -100,7 +136,7 @@ static int bind_tcp(struct router *router, const char *text, const struct addres
     }
     if (address->is_ipv6 && !socket_set_int(router->socket, ZMQ_IPV6, 1))
         return socket_fail(err, "could not set up IPv6");
-    return bind_address(router, text, err);
+    return bind_address(router, text, fd, err);
 }
 
 /* ipc addresses first: what is set for CURVE holds for all that is bound after it. */
@@ -120,8 +156,9 @@ static int bind_all(struct router *router, const struct endpoint_config *config,
                 return rc;
             if (address.is_tcp != (tcp == 1))
                 continue;
-            rc = address.is_tcp ? bind_tcp(router, text, &address, config, err)
-                                : bind_ipc(router, text, &address, err);
+            int fd = find_listening(config, text, &address);
+            rc = address.is_tcp ? bind_tcp(router, text, &address, fd, config, err)
+                                : bind_ipc(router, text, &address, fd, err);
             if (rc != 0)
                 return rc;
         }
@@ -132,7 +169,9 @@ static int bind_all(struct router *router, const struct endpoint_config *config,
 int router_open(struct router *router, const struct endpoint_config *config, struct error *err)
 {
     *router = (struct router){0};
-    int rc = open_socket(router, err);
+    int rc = check_listening(config, err);
+    if (rc == 0)
+        rc = open_socket(router, err);
     if (rc == 0)
         rc = bind_all(router, config, err);
     if (rc != 0)

@@ -57,6 +57,7 @@ static int by_hand(void)
     char expected[32];
     EXPECT(child_init(&child, "cpu", NULL) == 0);
     EXPECT(child.supervisor_pid == 0);
+    EXPECT(child.listen_fd_count == 0);
     EXPECT(strlen(child.instance_id) == 36);
     EXPECT(child.node[0] != '\0');
     snprintf(expected, sizeof expected, "%d@", (int)getpid());
@@ -74,6 +75,8 @@ static int under_a_supervisor(void)
     EXPECT(pipe(ready) == 0 && pipe(progress) == 0);
     set_fd(CHILD_ENV_READY_FD, ready[1]);
     set_fd(CHILD_ENV_PROGRESS_FD, progress[1]);
+    set_fd(CHILD_ENV_LISTEN_FD "1", ready[0]);
+    set_fd(CHILD_ENV_LISTEN_FD "2", progress[0]);
     setenv(CHILD_ENV_INSTANCE_ID, "11111111-2222-4333-8444-555555555555", 1);
     setenv(CHILD_ENV_NODE, "n7", 1);
     struct child child;
@@ -84,6 +87,10 @@ static int under_a_supervisor(void)
     /* programs started from here are not to take these for theirs */
     EXPECT(getenv(CHILD_ENV_READY_FD) == NULL && getenv(CHILD_ENV_INSTANCE_ID) == NULL);
     EXPECT((fcntl(ready[1], F_GETFD) & FD_CLOEXEC) != 0);
+    EXPECT(child.listen_fd_count == 2);
+    EXPECT(child.listen_fds[0] == ready[0] && child.listen_fds[1] == progress[0]);
+    EXPECT((fcntl(ready[0], F_GETFD) & FD_CLOEXEC) != 0);
+    EXPECT(getenv(CHILD_ENV_LISTEN_FD "1") == NULL);
     child_ready(&child);
     child_ready(&child);
     EXPECT(read(ready[0], text, sizeof text) == 6 && memcmp(text, "ready\n", 6) == 0);
