@@ -30,7 +30,9 @@
 #define FLEET_MODEL_DEFAULT "all-MiniLM-L6-v2"
 #define FLEET_CODEC_ZSTD    "zstd"
 #define FLEET_CODEC_AES_GCM "aes-gcm"
-#define FLEET_EFFECTIVE     "fleet.effective.yaml"
+/* NVIDIA has named some 170 errors of its driver so far. */
+#define FLEET_XID_MAX   1023
+#define FLEET_EFFECTIVE "fleet.effective.yaml"
 
 enum fleet_store { FLEET_STORE_SQLITE, FLEET_STORE_MEMORY };
 enum fleet_group_kind { FLEET_GROUP_CPU, FLEET_GROUP_GPU };
@@ -93,8 +95,22 @@ struct fleet_http {
                            ARGOSY_HTTP_LISTEN, else 127.0.0.1:9464, without a file a free port */
 };
 
+/* Who watches the node's NVIDIA GPUs, and what their trouble means. */
+struct fleet_gpu_health {
+    bool enabled;                   /* default true; without GPUs nobody is started */
+    const char *library;            /* NVML: a name or an absolute path; libnvidia-ml.so.1 */
+    int interval_ms;                /* between two looks at the figures; default 5,000 */
+    int hang_ms;                    /* a driver that does not answer for this long; 30,000 */
+    int temperature_max;            /* degrees Celsius; hotter GPUs are drained; 0: none */
+    const char *const *ignore_xids; /* errors that are applications' own, too; 1 to FLEET_XID_MAX */
+    size_t ignore_xid_count;
+    const char *const *fatal_xids; /* errors that drain a GPU, too */
+    size_t fatal_xid_count;
+};
+
 /* What concerns the supervisor itself. */
 struct fleet_supervisor {
+    struct fleet_gpu_health gpu_health;
     int log_keep_mb;  /* most disk for last lines of dead processes; default 16 */
     int core_keep_mb; /* most disk for their core dumps; default 0: none are made */
 };

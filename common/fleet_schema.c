@@ -5,6 +5,7 @@
 
 #include <ctype.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/child.h"
@@ -42,7 +43,7 @@ const char *fleet_schema_check_name(const char *text)
 
 static const char *check_group_name(const char *text)
 {
-    static const char *const reserved[] = {"engine", "link", "storage", "supervisor"};
+    static const char *const reserved[] = {"engine", "gpu-health", "link", "storage", "supervisor"};
     for (size_t i = 0; i < COUNT(reserved); i++) {
         if (strcmp(text, reserved[i]) == 0)
             return "is the name of a process of the fleet's own";
@@ -104,6 +105,15 @@ static const char *excuse_sqlite(const void *object)
     const struct fleet_storage *storage = object;
     return strcmp(storage->vectors, "sqlite") == 0 ? "only a postgres:// address has this key"
                                                    : NULL;
+}
+
+static const char *check_xid(const char *text)
+{
+    size_t digits = strspn(text, "0123456789");
+    bool is_number = digits > 0 && digits <= 4 && text[digits] == '\0';
+    return is_number && atoi(text) >= 1 && atoi(text) <= FLEET_XID_MAX
+               ? NULL
+               : "is no Xid (a number from 1 to 1023)";
 }
 
 static const char *check_codec_name(const char *text)
@@ -212,7 +222,25 @@ static const struct yaml_field http_fields[] = {
 static const struct yaml_schema http_schema = {http_fields, COUNT(http_fields),
                                                sizeof(struct fleet_http), NULL};
 
+static const struct yaml_field gpu_health_fields[] = {
+    {"enabled", YAML_TYPE_BOOL, AT(fleet_gpu_health, enabled), TAKES(SUPERVISOR)},
+    {"library", YAML_TYPE_TEXT, AT(fleet_gpu_health, library), TAKES(SUPERVISOR)},
+    {"interval_ms", YAML_TYPE_INT, AT(fleet_gpu_health, interval_ms), .min = 100, .max = 600000,
+     TAKES(SUPERVISOR)},
+    {"hang_ms", YAML_TYPE_INT, AT(fleet_gpu_health, hang_ms), .min = 3000, .max = 3600000,
+     TAKES(SUPERVISOR)},
+    {"temperature_max", YAML_TYPE_INT, AT(fleet_gpu_health, temperature_max), .min = 0, .max = 200,
+     TAKES(SUPERVISOR)},
+    {"ignore_xids", YAML_TYPE_TEXTS, AT(fleet_gpu_health, ignore_xids),
+     COUNT_AT(fleet_gpu_health, ignore_xid_count), .check = check_xid, TAKES(SUPERVISOR)},
+    {"fatal_xids", YAML_TYPE_TEXTS, AT(fleet_gpu_health, fatal_xids),
+     COUNT_AT(fleet_gpu_health, fatal_xid_count), .check = check_xid, TAKES(SUPERVISOR)},
+};
+static const struct yaml_schema gpu_health_schema = {gpu_health_fields, COUNT(gpu_health_fields),
+                                                     sizeof(struct fleet_gpu_health), NULL};
+
 static const struct yaml_field supervisor_fields[] = {
+    {"gpu_health", YAML_TYPE_MAP, AT(fleet_supervisor, gpu_health), .schema = &gpu_health_schema},
     {"log_keep_mb", YAML_TYPE_INT, AT(fleet_supervisor, log_keep_mb), .min = 1, .max = 1048576,
      TAKES(SUPERVISOR)},
     {"core_keep_mb", YAML_TYPE_INT, AT(fleet_supervisor, core_keep_mb), .min = 0, .max = 1073741824,
@@ -368,7 +396,11 @@ void fleet_schema_init_config(struct fleet_config *config)
                     .memory_mb = 1024,
                     .cache_mb = 10240,
                     .artifact_keep_hours = 24},
-        .supervisor = {.log_keep_mb = 16},
+        .supervisor = {.log_keep_mb = 16,
+                       .gpu_health = {.enabled = true,
+                                      .library = "libnvidia-ml.so.1",
+                                      .interval_ms = 5000,
+                                      .hang_ms = 30000}},
     };
 }
 

@@ -46,36 +46,36 @@ static const struct xid_row *find_xid(uint64_t xid)
     return NULL;
 }
 
-static bool list_has(const struct gpu_xid_list *list, uint64_t xid)
+static bool set_has(const struct gpu_xid_set *set, uint64_t xid)
 {
-    for (size_t i = 0; i < list->count; i++) {
-        if (list->xids[i] == xid)
-            return true;
+    return xid <= FLEET_XID_MAX && (set->bits[xid / 64] >> xid % 64 & 1) != 0;
+}
+
+static void fill_set(struct gpu_xid_set *set, const char *const *texts, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        unsigned long xid = strtoul(texts[i], NULL, 10);
+        ASSERT(xid <= FLEET_XID_MAX); /* the configuration's schema saw to it */
+        set->bits[xid / 64] |= UINT64_C(1) << xid % 64;
     }
-    return false;
+}
+
+void gpu_rules_init(struct gpu_rules *rules, const struct fleet_gpu_health *config)
+{
+    *rules = (struct gpu_rules){.temperature_max = (uint32_t)config->temperature_max};
+    fill_set(&rules->ignored, config->ignore_xids, config->ignore_xid_count);
+    fill_set(&rules->fatal, config->fatal_xids, config->fatal_xid_count);
 }
 
 enum gpu_answer gpu_xid_answer(const struct gpu_rules *rules, uint64_t xid)
 {
-    if (list_has(&rules->fatal, xid))
+    if (set_has(&rules->fatal, xid))
         return GPU_ANSWER_DRAIN;
-    if (list_has(&rules->ignored, xid))
+    if (set_has(&rules->ignored, xid))
         return GPU_ANSWER_NOTHING;
     const struct xid_row *row = find_xid(xid);
     /* What nobody knows is taken for the worst. */
     return row != NULL ? row->answer : GPU_ANSWER_DRAIN;
-}
-
-bool gpu_xid_parse(const char *text, uint32_t *ret_xid)
-{
-    char *end;
-    if (text[0] < '0' || text[0] > '9')
-        return false;
-    unsigned long xid = strtoul(text, &end, 10);
-    if (*end != '\0' || xid < 1 || xid > UINT16_MAX)
-        return false;
-    *ret_xid = (uint32_t)xid;
-    return true;
 }
 
 const char *gpu_xid_format(uint64_t xid, char out[GPU_REASON_MAX])

@@ -24,10 +24,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/fleet_config.h"
 #include "supervisor/gpu_record.h"
 
-/* Xids in one list of the rules. The driver knows some 170. */
-#define GPU_XID_LIST_MAX 256
 /* No sample is believed alone: so many in a row make a GPU hot. */
 #define GPU_HOT_SAMPLES 3
 #define GPU_REASON_MAX  96
@@ -39,15 +38,15 @@ enum gpu_answer {
     GPU_ANSWER_DRAIN,   /* the GPU is bad */
 };
 
-struct gpu_xid_list {
-    uint32_t xids[GPU_XID_LIST_MAX];
-    size_t count;
+/* Numbers up to FLEET_XID_MAX, a bit each. */
+struct gpu_xid_set {
+    uint64_t bits[(FLEET_XID_MAX + 1) / 64];
 };
 
 struct gpu_rules {
-    struct gpu_xid_list ignored; /* besides the known errors of applications */
-    struct gpu_xid_list fatal;   /* whatever the table says; wins over ignored */
-    uint32_t temperature_max;    /* degrees Celsius from which on a GPU is bad; 0: none */
+    struct gpu_xid_set ignored; /* besides the known errors of applications */
+    struct gpu_xid_set fatal;   /* whatever the table says; wins over ignored */
+    uint32_t temperature_max;   /* degrees Celsius from which on a GPU is bad; 0: none */
 };
 
 enum gpu_state { GPU_STATE_UNWATCHED, GPU_STATE_WELL, GPU_STATE_DEGRADED, GPU_STATE_BAD };
@@ -84,11 +83,11 @@ struct gpu_change {
     uint64_t events;  /* something befell it, told whatever follows */
 };
 
+/* The rules of a configuration; nothing of it is kept. */
+void gpu_rules_init(struct gpu_rules *rules, const struct fleet_gpu_health *config);
+
 /* What an Xid asks for by the rules. */
 enum gpu_answer gpu_xid_answer(const struct gpu_rules *rules, uint64_t xid);
-
-/* Parses "31" into *ret_xid; false for what is no number from 1 to 65535. */
-bool gpu_xid_parse(const char *text, uint32_t *ret_xid);
 
 /* "xid 79 (fell off the bus)" into out, which is returned. */
 const char *gpu_xid_format(uint64_t xid, char out[GPU_REASON_MAX]);

@@ -415,7 +415,7 @@ int nvml_wait(struct nvml *nvml, unsigned timeout_ms, struct gpu_record *ret_rec
     int result = nvml->functions.wait(nvml->events, &data, timeout_ms);
     if (result == NVML_SUCCESS)
         return translate_event(nvml, &data, ret_record) ? 1 : 0;
-    if (result == NVML_TIMEOUT || result == NVML_GPU_IS_LOST)
+    if (result == NVML_TIMEOUT || result == NVML_GPU_IS_LOST || result == NVML_RESET_REQUIRED)
         return 0;
     return error_set(err, ERR_UNAVAILABLE, "could not wait for events: %s",
                      result_text(nvml, result));

@@ -41,8 +41,9 @@ void nvml_read(const struct nvml *nvml, size_t unit, struct gpu_record *ret_reco
 /* Whether a GPU reports events at all; where none does, nvml_wait must not be called. */
 bool nvml_has_events(const struct nvml *nvml);
 
-/* Waits for at most timeout_ms. 1 with an event; 0 without, or when a GPU was lost, which its next
- * figures tell; ERR_UNAVAILABLE when events cannot be waited for any more. */
+/* Waits for at most timeout_ms. 1 with an event; 0 without, or when a GPU is lost or needs a
+ * reset, which its next figures tell, and then perhaps at once; ERR_UNAVAILABLE when events cannot
+ * be waited for any more. */
 int nvml_wait(struct nvml *nvml, unsigned timeout_ms, struct gpu_record *ret_record,
               struct error *err);
 

@@ -107,6 +107,29 @@ static void storage_runs_where_the_engine_does(void **state)
     fleet_config_destroy(config);
 }
 
+static void gpu_health_has_its_keys(void **state)
+{
+    (void)state;
+    struct fleet_config *config = parse("", &two_cpus);
+    const struct fleet_gpu_health *health = &config->supervisor.gpu_health;
+    assert_true(health->enabled);
+    assert_string_equal(health->library, "libnvidia-ml.so.1");
+    assert_int_equal(health->interval_ms, 5000);
+    assert_int_equal(health->hang_ms, 30000);
+    assert_int_equal(health->ignore_xid_count + health->fatal_xid_count, 0);
+    fleet_config_destroy(config);
+
+    config = parse("supervisor: {gpu_health: {ignore_xids: [63, 92], fatal_xids: [13],"
+                   " temperature_max: 88}}",
+                   &two_cpus);
+    health = &config->supervisor.gpu_health;
+    assert_int_equal(health->ignore_xid_count, 2);
+    assert_string_equal(health->ignore_xids[1], "92");
+    assert_string_equal(health->fatal_xids[0], "13");
+    assert_int_equal(health->temperature_max, 88);
+    fleet_config_destroy(config);
+}
+
 static void counts_follow_the_hardware(void **state)
 {
     (void)state;
@@ -310,6 +333,13 @@ static const struct error_case error_cases[] = {
     {GPU "  temperature: hot\n", "f.yaml:4: groups[0].temperature: \"hot\" is not a number"},
     {GPU "  temperature: 0\n", "f.yaml:4: groups[0].temperature: must be above 0"},
     {GPU "  labels: []\n", "f.yaml:4: groups[0].labels: a choice needs at least two labels"},
+    {"supervisor: {gpu_health: {ignore_xids: [79, 1024]}}\n",
+     "f.yaml:1: supervisor.gpu_health.ignore_xids[1]: \"1024\" is no Xid (a number from 1 to "
+     "1023)"},
+    {"supervisor: {gpu_health: {fatal_xids: [0]}}\n",
+     "f.yaml:1: supervisor.gpu_health.fatal_xids[0]: \"0\" is no Xid (a number from 1 to 1023)"},
+    {"groups:\n- name: gpu-health\n  kind: cpu\n",
+     "f.yaml:2: groups[0].name: \"gpu-health\" is the name of a process of the fleet's own"},
     {GPU "  model: ../secrets\n",
      "f.yaml:4: groups[0].model: \"../secrets\" may have letters, digits, \"-\", \"_\" and \".\" "
      "only"},
@@ -538,6 +568,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(empty_file_gives_defaults),
         cmocka_unit_test(storage_runs_where_the_engine_does),
+        cmocka_unit_test(gpu_health_has_its_keys),
         cmocka_unit_test(counts_follow_the_hardware),
         cmocka_unit_test(reads_every_kind_of_value),
         cmocka_unit_test(printed_config_loads_to_the_same),
