@@ -7,9 +7,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "common/buffer.h"
 #include "common/clock.h"
 #include "common/log.h"
+#include "supervisor/log_ring.h"
 
 /* A reader that is back is served at a pipe's size every 50 ms: more than a megabyte a second. */
 #define RETRY_NS (50 * NS_PER_MS)
@@ -21,6 +21,8 @@ static struct {
     uint64_t dropped;  /* records */
     uint64_t retry_ns; /* UINT64_MAX: nothing is held */
 } output = {.fd = STDERR_FILENO, .retry_ns = UINT64_MAX};
+
+static struct log_ring own; /* the supervisor's records */
 
 void log_output_open(int fd)
 {
@@ -83,6 +85,17 @@ void log_output_write(const char *record, size_t size)
         output.dropped++;
     if (output.retry_ns == UINT64_MAX)
         settle(clock_monotonic_ns());
+}
+
+void log_output_write_own(const char *record, size_t size)
+{
+    log_ring_add(&own, record, size);
+    log_output_write(record, size);
+}
+
+void log_output_last(struct buffer *out)
+{
+    log_ring_print(&own, out);
 }
 
 uint64_t log_output_deadline_ns(void)

@@ -17,14 +17,20 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/buffer.h"
+
 /* Some seconds of a busy node. */
 #define LOG_OUTPUT_HELD 262144
 
 /* Writes to fd (borrowed) from here on. */
 void log_output_open(int fd);
 
-/* A log_sink. */
+/* Log sinks: of a child's records, and of the supervisor's own, of which the latest are kept. */
 void log_output_write(const char *record, size_t size);
+void log_output_write_own(const char *record, size_t size);
+
+/* Appends the supervisor's own latest records. */
+void log_output_last(struct buffer *out);
 
 /* When log_output_tick has something to do; UINT64_MAX: never. */
 uint64_t log_output_deadline_ns(void);

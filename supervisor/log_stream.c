@@ -11,6 +11,7 @@
 
 #include "common/assert.h"
 #include "common/time_unit.h"
+#include "supervisor/log_ring.h"
 
 /* A line costs the time in which it is earned back. */
 #define COST_NS   (NS_PER_S / LOG_STREAM_RATE)
@@ -54,9 +55,8 @@ struct log_stream {
     int fd;            /* -1: none */
     uint64_t pause_ns; /* when a pause is over; UINT64_MAX: there is none */
 
-    uint64_t kept_end; /* of all that was kept ever, the last is at kept_end - 1 */
+    struct log_ring kept;
     char line[LOG_LINE_MAX];
-    char kept[LOG_STREAM_KEEP]; /* a ring */
 };
 
 int log_stream_create(const struct log_line_writer *writer, log_sink *sink,
@@ -66,7 +66,7 @@ int log_stream_create(const struct log_line_writer *writer, log_sink *sink,
     if (stream == NULL)
         return error_set(err, ERR_MEMORY, "out of memory");
     /* What is large stays untouched, and so costs nothing, until something is written. */
-    memset(stream, 0, offsetof(struct log_stream, line));
+    memset(stream, 0, offsetof(struct log_stream, kept.bytes));
     stream->writer = *writer;
     stream->sink = sink;
     stream->credit_ns = CREDIT_NS;
@@ -91,7 +91,7 @@ int log_stream_open(struct log_stream *stream, int *ret_end)
         return errno;
     fcntl(fds[0], F_SETPIPE_SZ, PIPE_SIZE);
     stream->fd = fds[0];
-    stream->kept_end = 0;
+    stream->kept.end = 0;
     *ret_end = fds[1];
     return 0;
 }
@@ -108,18 +108,6 @@ int log_stream_fd(const struct log_stream *stream)
 }
 
 /* Lines */
-
-static void keep(struct log_stream *stream, const char *bytes, size_t size)
-{
-    for (size_t done = 0; done < size;) {
-        size_t place = stream->kept_end % LOG_STREAM_KEEP;
-        size_t count =
-            size - done < LOG_STREAM_KEEP - place ? size - done : LOG_STREAM_KEEP - place;
-        memcpy(stream->kept + place, bytes + done, count);
-        stream->kept_end += count;
-        done += count;
-    }
-}
 
 /* Whether a line of that level may be passed on; if so it is paid for. */
 static bool pay(struct log_stream *stream, enum log_level level, uint64_t now_ns)
@@ -145,8 +133,8 @@ static void finish_line(struct log_stream *stream, uint64_t now_ns)
     if (size == 0)
         return;
     log_line_clean(stream->line, size);
-    keep(stream, stream->line, size);
-    keep(stream, cut > 0 ? "...\n" : "\n", cut > 0 ? 4 : 1);
+    log_ring_add(&stream->kept, stream->line, size);
+    log_ring_add(&stream->kept, cut > 0 ? "...\n" : "\n", cut > 0 ? 4 : 1);
     if (pay(stream, log_line_level(stream->line, size), now_ns)) {
         stream->sink(record, log_line_compose(record, &stream->writer, stream->line, size, cut));
         return;
@@ -244,19 +232,5 @@ bool log_stream_tick(struct log_stream *stream, uint64_t now_ns)
 
 void log_stream_last(const struct log_stream *stream, struct buffer *out)
 {
-    uint64_t at = 0;
-    if (stream->kept_end > LOG_STREAM_KEEP) {
-        /* The oldest line may be no whole one any more. */
-        at = stream->kept_end - LOG_STREAM_KEEP;
-        while (stream->kept[at++ % LOG_STREAM_KEEP] != '\n')
-            ;
-    }
-    while (at < stream->kept_end) {
-        size_t place = at % LOG_STREAM_KEEP;
-        uint64_t count = stream->kept_end - at;
-        if (count > LOG_STREAM_KEEP - place)
-            count = LOG_STREAM_KEEP - place;
-        buffer_append(out, stream->kept + place, (size_t)count);
-        at += count;
-    }
+    log_ring_print(&stream->kept, out);
 }

@@ -31,9 +31,6 @@
 #define LOG_STREAM_RATE  200
 #define LOG_STREAM_BURST 2000
 
-/* What is kept: a sanitizer's report fits. */
-#define LOG_STREAM_KEEP 32768
-
 struct log_stream;
 
 /* Makes a stream that hands its records to sink. The writer's names are borrowed. ERR_MEMORY. */

@@ -10,6 +10,7 @@
 #include "common/log.h"
 #include "common/time_unit.h"
 #include "common/utf8.h"
+#include "supervisor/log_ring.h"
 #include "supervisor/log_stream.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -46,7 +47,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     struct buffer last = {0};
     log_stream_last(stream, &last);
-    ASSERT(last.size <= LOG_STREAM_KEEP && utf8_is_valid(last.data, last.size));
+    ASSERT(last.size <= LOG_RING_SIZE && utf8_is_valid(last.data, last.size));
     ASSERT(last.size == 0 || last.data[last.size - 1] == '\n');
     buffer_fini(&last);
     log_stream_destroy(stream);

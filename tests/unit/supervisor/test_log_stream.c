@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "common/time_unit.h"
+#include "supervisor/log_ring.h"
 #include "supervisor/log_stream.h"
 
 static const struct log_line_writer worker = {"worker-cpu", "cpu/0"};
@@ -149,7 +150,7 @@ static void the_last_lines_are_kept(void **state)
     struct buffer last = {0};
     log_stream_last(stream, &last);
     const char *text = buffer_text(&last);
-    assert_true(last.size <= LOG_STREAM_KEEP && last.size > LOG_STREAM_KEEP - 64);
+    assert_true(last.size <= LOG_RING_SIZE && last.size > LOG_RING_SIZE - 64);
     int number = atoi(text + strlen("line "));
     for (; number < 5000; number++) {
         snprintf(line, sizeof line, "line %d of many\n", number);
