@@ -224,6 +224,35 @@ static void give_up(struct worker_task *task, const struct error *reason)
     task_destroy(task);
 }
 
+/* The pages that go on where the task's own events end, or the history from its first event. */
+static int fetch_history(struct worker_task *task, const struct workflow_answer *answer,
+                         struct error *err)
+{
+    const Api__GetWorkflowExecutionHistoryRequest *request =
+        (const Api__GetWorkflowExecutionHistoryRequest *)answer->request;
+    task->event_count = 0;
+    if (request->next_page_token.len > 0 && !append(task, task->message->history))
+        return error_set(err, ERR_MEMORY, "out of memory");
+    return submit(task, answer, on_page, HISTORY_TIMEOUT_MS, err);
+}
+
+static void work_on_fetched(struct worker_task *task)
+{
+    struct workflow_answer answer = {0};
+    struct error reason = {0};
+    int code = workflow_task_work(&task->worker->runner, task->message, task->events,
+                                  task->event_count, &task->arena, &answer, &reason);
+    if (code == 0 && answer.method != METHOD_GET_WORKFLOW_EXECUTION_HISTORY) {
+        send_answer(task, &answer);
+        return;
+    }
+    /* The run that the pages went on from has left the memory meanwhile. */
+    if (code == 0)
+        code = fetch_history(task, &answer, &reason);
+    if (code < 0)
+        give_up(task, &reason);
+}
+
 static void on_page(void *context, const struct connection_reply *reply)
 {
     struct worker_task *task = context;
@@ -251,11 +280,7 @@ static void on_page(void *context, const struct connection_reply *reply)
         return;
     }
     if (is_last) {
-        if (workflow_task_work(&worker->runner, task->message, task->events, task->event_count,
-                               &task->arena, &answer, &reason) < 0)
-            give_up(task, &reason);
-        else
-            send_answer(task, &answer);
+        work_on_fetched(task);
         return;
     }
     Api__GetWorkflowExecutionHistoryRequest next =
@@ -270,18 +295,6 @@ static void on_page(void *context, const struct connection_reply *reply)
         give_up(task, &reason);
 }
 
-/* Keeps the task's message and asks for the first page. */
-static int fetch_history(struct worker_task *task,
-                         const Api__PollWorkflowTaskQueueResponse *message,
-                         const struct workflow_answer *answer, struct error *err)
-{
-    task->message =
-        (const Api__PollWorkflowTaskQueueResponse *)codec_copy(&message->base, &task->arena);
-    if (task->message == NULL)
-        return error_set(err, ERR_MEMORY, "out of memory");
-    return submit(task, answer, on_page, HISTORY_TIMEOUT_MS, err);
-}
-
 /* ---- working ---- */
 
 static void work_on(struct argosy_worker *worker, const Api__PollWorkflowTaskQueueResponse *message)
@@ -294,12 +307,18 @@ static void work_on(struct argosy_worker *worker, const Api__PollWorkflowTaskQue
         return;
     }
     struct worker_task *task = task_create(worker, message);
-    if (task == NULL) {
+    bool needs_more = answer.method == METHOD_GET_WORKFLOW_EXECUTION_HISTORY;
+    if (task != NULL && needs_more) /* it goes on when this call is over */
+        task->message =
+            (const Api__PollWorkflowTaskQueueResponse *)codec_copy(&message->base, &task->arena);
+    if (task == NULL || (needs_more && task->message == NULL)) {
         worker_log(worker, "cannot take a workflow task: out of memory");
         workflow_answer_fini(&answer);
-    } else if (answer.method != METHOD_GET_WORKFLOW_EXECUTION_HISTORY) {
+        if (task != NULL)
+            task_destroy(task);
+    } else if (!needs_more) {
         send_answer(task, &answer);
-    } else if (fetch_history(task, message, &answer, &reason) < 0) {
+    } else if (fetch_history(task, &answer, &reason) < 0) {
         give_up(task, &reason);
     }
 }

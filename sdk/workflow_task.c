@@ -13,7 +13,9 @@ struct work {
     const Api__PollWorkflowTaskQueueResponse *task;
     Api__HistoryEvent *const *events;
     size_t event_count;
-    bool is_whole; /* the events are the whole history */
+    bool is_whole;     /* the events begin the history */
+    bool is_first;     /* more pages follow */
+    bool wants_others; /* the events are good: the other pages are needed */
     struct arena *arena;
     struct argosy_workflow *run;
 };
@@ -31,7 +33,7 @@ static bool is_query_only(const Api__PollWorkflowTaskQueueResponse *task)
 /* ---- finding the run ---- */
 
 /* Takes the cached run when the events go on where it stands; makes a new one for a whole history.
- * work->run stays NULL when the whole history is needed first. */
+ * work->run stays NULL when more of the history is needed first. */
 static int find_run(struct work *work, struct error *err)
 {
     struct run_cache *cache = &work->runner->cache;
@@ -40,13 +42,19 @@ static int find_run(struct work *work, struct error *err)
     if (run != NULL) {
         bool goes_on = work->event_count == 0 ? is_query_only(work->task)
                                               : work->events[0]->event_id == run->last_event_id + 1;
+        if (goes_on && work->is_first) {
+            run_cache_put(cache, run);
+            work->wants_others = true;
+            return 0;
+        }
         if (goes_on) {
             work->run = run;
             return 0;
         }
         run_destroy(run);
     }
-    if (!work->is_whole)
+    work->wants_others = work->is_whole && work->is_first;
+    if (!work->is_whole || work->is_first)
         return 0;
     return run_create(&work->runner->config, execution->workflow_id, execution->run_id, &work->run,
                       err);
@@ -62,6 +70,9 @@ static int answer_with_fetch(struct work *work, struct workflow_answer *answer, 
     api__get_workflow_execution_history_request__init(request);
     request->namespace_ = work->runner->config.name_space;
     request->execution = work->task->workflow_execution;
+    request->has_next_page_token = work->wants_others;
+    if (work->wants_others)
+        request->next_page_token = work->task->next_page_token;
     answer->method = METHOD_GET_WORKFLOW_EXECUTION_HISTORY;
     answer->request = &request->base;
     return 0;
@@ -283,16 +294,15 @@ int workflow_task_work(struct workflow_runner *runner,
     int code = check_task(task, err);
     if (code < 0)
         return code;
-    struct work work = {.runner = runner, .task = task, .arena = arena, .is_whole = true};
+    struct work work = {.runner = runner, .task = task, .arena = arena};
     work.events = events;
     work.event_count = event_count;
-    if (event_count == 0 && task->history != NULL) {
-        work.events = task->history->events;
-        work.event_count = task->history->n_events;
+    if (event_count == 0) {
+        work.is_first = task->next_page_token.len > 0;
+        work.events = task->history != NULL ? task->history->events : NULL;
+        work.event_count = task->history != NULL ? task->history->n_events : 0;
     }
-    if (event_count == 0)
-        work.is_whole =
-            work.event_count > 0 && work.events[0]->event_id == 1 && task->next_page_token.len == 0;
+    work.is_whole = work.event_count > 0 && work.events[0]->event_id == 1;
     struct workflow_answer answer = {0};
     code = find_run(&work, err);
     if (code < 0)

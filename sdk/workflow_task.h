@@ -28,9 +28,10 @@ struct workflow_runner {
 
 struct workflow_answer {
     /* What to send. METHOD_RESPOND_WORKFLOW_TASK_COMPLETED, _FAILED or RESPOND_QUERY_TASK_COMPLETED
-     * with request; or METHOD_GET_WORKFLOW_EXECUTION_HISTORY: fetch all pages of the run's history
-     * and call again with them (request is the first page's request); or 0: nothing to send, the
-     * task is left to time out. */
+     * with request; or METHOD_GET_WORKFLOW_EXECUTION_HISTORY: fetch pages and call again with all
+     * events; request is the first page's: with a page token the pages go on where the events in
+     * task end, without they begin the history; or 0: nothing to send, the task is left to time
+     * out. */
     enum method method;
     ProtobufCMessage *request;
     /* Code and text of a task that failed; code 0 otherwise. */
@@ -39,10 +40,10 @@ struct workflow_answer {
     struct argosy_workflow *closed_run;
 };
 
-/* Works on task. events: the run's whole history where it was fetched (count > 0), else those in
- * task are used. Their payloads are decoded in place. The answer lives in arena; the caller sends
- * it, then calls workflow_answer_fini. Fails only for a task that cannot be answered: ERR_PROTOCOL
- * (no token, no run), ERR_MEMORY. */
+/* Works on task. events: what was fetched, to its end (count > 0), else those in task are used.
+ * Their payloads are decoded in place. The answer lives in arena; the caller sends it, then calls
+ * workflow_answer_fini. Fails only for a task that cannot be answered: ERR_PROTOCOL (no token, no
+ * run), ERR_MEMORY. */
 int workflow_task_work(struct workflow_runner *runner,
                        const Api__PollWorkflowTaskQueueResponse *task,
                        Api__HistoryEvent *const *events, size_t event_count, struct arena *arena,

@@ -269,6 +269,56 @@ static void test_nondeterminism_waits_for_fixed_code(void **state)
     fixture_worker_stop(&worker, 5000);
 }
 
+/* ---- tasks of several pages ---- */
+
+#define WIDTH 300
+
+/* Activities side by side, and then a signal. */
+static int wide(struct argosy_workflow *workflow, void *user_data,
+                struct argosy_payload *ret_result, struct argosy_error *err)
+{
+    const int *version = user_data;
+    struct argosy_future *futures[WIDTH];
+    for (int i = 0; i < WIDTH; i++)
+        futures[i] = argosy_activity_start(
+            workflow, &(struct argosy_activity_options){.type = *version == 1 ? "echo" : "other",
+                                                        .start_to_close_timeout_ms = 20000});
+    int code = argosy_await_all(futures, WIDTH, err);
+    if (code == 0)
+        gate_pass(&gate);
+    return code < 0 ? code : argosy_signal_receive(workflow, "go", -1, ret_result, err);
+}
+
+/* A run's next task, at the worker that has the run, is longer than a page; so is a repeated
+ * attempt at another worker, whose last events are in no history yet. */
+static void test_long_tasks(void **state)
+{
+    (void)state;
+    int version = 1;
+    argosy_registry_add_workflow(registry, "Wide", wide, &version, NULL);
+    argosy_registry_add_activity(registry, "echo", echo, NULL, NULL);
+    struct fixture_worker worker;
+    serve(&worker, 4, 10);
+    start("wide", "Wide", "null");
+    gate_wait(&gate, 1);
+    fixture_worker_stop(&worker, 5000);
+    assert_null(strstr(history_with("wide", "ACTIVITY_TASK_COMPLETED"), "WORKFLOW_TASK_FAILED"));
+
+    version = 2;
+    serve(&worker, 1, 0);
+    struct argosy_error err = {0};
+    assert_int_equal(argosy_client_signal(client, "wide", NULL, "go",
+                                          ARGOSY_PAYLOADS(argosy_payload_json("5")), &err),
+                     0);
+    history_with("wide", "NON_DETERMINISTIC_ERROR");
+    fixture_worker_stop(&worker, 5000);
+
+    version = 1;
+    serve(&worker, 1, 0);
+    assert_string_equal(result_text("wide"), "5");
+    fixture_worker_stop(&worker, 5000);
+}
+
 /* ---- attempts ---- */
 
 static int second_time_lucky(struct argosy_activity *activity, void *user_data,
@@ -388,9 +438,13 @@ static void test_answer_over_the_limit(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(engine_restarts),          TEST(lost_tasks_are_canceled),
-        TEST(dropped_runs_are_rebuilt), TEST(nondeterminism_waits_for_fixed_code),
-        TEST(retries_resume),           TEST(result_over_the_limit),
+        TEST(engine_restarts),
+        TEST(lost_tasks_are_canceled),
+        TEST(dropped_runs_are_rebuilt),
+        TEST(nondeterminism_waits_for_fixed_code),
+        TEST(long_tasks),
+        TEST(retries_resume),
+        TEST(result_over_the_limit),
         TEST(answer_over_the_limit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
