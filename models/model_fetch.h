@@ -61,15 +61,4 @@ struct model_fetch_report {
 int model_fetch(const struct model_fetch_request *request, struct model_fetch_report *report,
                 struct error *err);
 
-/* Names of the models known here, NULL at the end. Constant. */
-const char *const *model_fetch_names(void);
-
-/* A file of a known model, NULL for an unknown name or past the last index. Constant. */
-struct model_pin {
-    const char *file;
-    const char *sha256; /* in hexadecimal; NULL: checked by its meaning, when the model opens */
-    uint64_t size_bytes;
-};
-const struct model_pin *model_fetch_pin(const char *name, size_t index);
-
 #endif

@@ -11,8 +11,8 @@
 #include <sys/stat.h>
 
 #include "models/file.h"
+#include "models/known_model.h"
 #include "models/model.h"
-#include "models/model_fetch.h"
 
 static bool is_name(const char *name)
 {
@@ -52,7 +52,7 @@ static void fill_entry(const char *path, const char *name, struct model_entry *r
     char weights[MODEL_PATH_MAX + 32];
     struct stat st;
     snprintf(weights, sizeof weights, "%s/model.safetensors", path);
-    *ret_entry = (struct model_entry){.is_known = model_fetch_pin(name, 0) != NULL};
+    *ret_entry = (struct model_entry){.is_known = known_model_find(name) != NULL};
     memcpy(ret_entry->name, name, strlen(name) + 1);
     if (stat(weights, &st) == 0 && S_ISREG(st.st_mode))
         ret_entry->size_bytes = (uint64_t)st.st_size;
@@ -91,10 +91,9 @@ int model_store_list(const char *models_dir, struct model_entry **ret_entries, s
 
 int model_folder_verify(const char *folder, const char *name, struct error *err)
 {
-    for (size_t i = 0;; i++) {
-        const struct model_pin *pin = model_fetch_pin(name, i);
-        if (pin == NULL)
-            break;
+    const struct known_model *known = known_model_find(name);
+    for (size_t i = 0; known != NULL && i < known->pin_count; i++) {
+        const struct model_pin *pin = &known->pins[i];
         if (pin->sha256 == NULL)
             continue;
         char path[MODEL_PATH_MAX];
