@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -109,12 +110,15 @@ static void reset_signals(void)
     sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-/* Puts the passed descriptors to FD_FIRST and on, in order, and the report's pipe behind them;
- * closes all others. Returns the pipe's new number, or -1. */
+/* Makes output_fd its output, puts the passed descriptors to FD_FIRST and on, in order, and the
+ * report's pipe behind them; closes all others. Returns the pipe's new number, or -1. */
 static int arrange_fds(const struct spawn_request *request, int report_fd)
 {
     int apart[SPAWN_FD_MAX + 1];
     size_t count = request->fd_count;
+    if (request->output_fd > 0 && (dup2(request->output_fd, STDOUT_FILENO) < 0 ||
+                                   dup2(request->output_fd, STDERR_FILENO) < 0))
+        return -1;
     for (size_t i = 0; i <= count; i++) {
         apart[i] = fcntl(i < count ? request->fds[i].fd : report_fd, F_DUPFD, FD_APART);
         if (apart[i] < 0)
@@ -149,6 +153,17 @@ static void place(const struct placement_pin *pin, struct report *report)
         report->memory_errno = bind_memory(pin->memory_node);
 }
 
+/* What core dumps may be, and where the kernel leaves them. False with errno set. */
+static bool arrange_core(const struct spawn_request *request)
+{
+    struct rlimit limit;
+    getrlimit(RLIMIT_CORE, &limit);
+    limit.rlim_cur =
+        request->core_bytes_max < limit.rlim_max ? request->core_bytes_max : limit.rlim_max;
+    return setrlimit(RLIMIT_CORE, &limit) == 0 &&
+           (request->folder == NULL || chdir(request->folder) == 0);
+}
+
 _Noreturn static void become_program(const struct spawn_request *request, char **environment,
                                      int report_fd, pid_t parent)
 {
@@ -161,7 +176,7 @@ _Noreturn static void become_program(const struct spawn_request *request, char *
     if (request->pin != NULL)
         place(request->pin, &report);
     int fd = arrange_fds(request, report_fd);
-    if (fd >= 0) {
+    if (fd >= 0 && arrange_core(request)) {
         if (report.pin_errno != 0 || report.memory_errno != 0) {
             ssize_t written = write(fd, &report, sizeof report);
             (void)written;

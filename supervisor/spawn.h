@@ -5,7 +5,8 @@
  *
  * fork, then exec: between the two the child makes only system calls. It gets its own process
  * group, no signal blocked or ignored, no descriptor but standard input (empty), output, error and
- * those passed, the parent-death signal, and its processors and memory as placed.
+ * those passed, the parent-death signal, its processors and memory as placed, and a bound on its
+ * core dump.
  *
  * Threading: single-threaded programs only: the parent-death signal tells of the thread that
  * forked.
@@ -14,6 +15,7 @@
 #define ARGOSY_SUPERVISOR_SPAWN_H
 
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "common/error.h"
@@ -36,6 +38,9 @@ struct spawn_request {
     struct spawn_fd fds[SPAWN_FD_MAX];
     size_t fd_count;
     const struct placement_pin *pin; /* NULL: runs anywhere */
+    int output_fd;                   /* its standard output and error; 0: ours */
+    uint64_t core_bytes_max;         /* RLIMIT_CORE, where the system lets it have as much */
+    const char *folder;              /* it runs in; NULL: in ours */
 };
 
 struct spawned {
