@@ -48,8 +48,8 @@ embed_start() {
 
 # vector ID: the result of a run, which has to complete.
 vector() {
-  run -0 --separate-stderr client workflow result --id "$1" --output json
-  jq -c .result <<<"$output"
+  # Not by run: what fails inside $(...) ends the test by the pipe's status alone.
+  client workflow result --id "$1" --output json | jq -ce .result
 }
 
 # pending ID: its embedding, as the engine sees it.

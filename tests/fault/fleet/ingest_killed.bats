@@ -83,5 +83,6 @@ chunks() {
     .scheduledEventId] | length == (unique | length)'
   local again=$(($(embedded_count) - 2 * whole))
   echo "$whole texts, $again embedded again"
-  [ "$again" -ge 0 ] && [ "$again" -le $((3 * 8 * 256)) ]
+  [ "$again" -ge 0 ]
+  [ "$again" -le $((3 * 8 * 256)) ]
 }

@@ -111,7 +111,8 @@ content_path() {
   run -64 client model unregister tickets
   run -65 client model unregister 'no name@1'
   client model list --output json | jq -e '.models[0].name == "tiny" and .registered == []'
-  kill -TERM "$FLEET_PID" && wait "$FLEET_PID"
+  kill -TERM "$FLEET_PID"
+  wait "$FLEET_PID"
   FLEET_PID=
   run -0 --separate-stderr client model list
   [[ "$output" == *tiny* ]]

@@ -240,7 +240,7 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 PY
   run -0 timeout 60 python3 terminal.py argosy dev --model tiny --device cpu --data-dir data
   [[ "$output" =~ ^[0-9]+$ ]]
-  ! pgrep -f "$FOLDER/data/fleet" || false
+  run ! pgrep -f "$FOLDER/data/fleet"
 
   mkfifo pid
   timeout 60 python3 terminal.py sh -c \

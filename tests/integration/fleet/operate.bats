@@ -40,7 +40,8 @@ bound_holds() {
   load_mark "$name-end"
   read -r took_ms ended < <(load_settle "$name" "$name-end" "$most")
   echo "$name: at most $most at once after $took_ms ms, for $ended tasks"
-  [ "$took_ms" -lt 1000 ] && [ "$ended" -ge 50 ]
+  [ "$took_ms" -lt 1000 ]
+  [ "$ended" -ge 50 ]
 }
 
 @test "bounds change under load: they hold within a second, and each task runs exactly once" {

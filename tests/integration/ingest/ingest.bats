@@ -38,7 +38,8 @@ teardown() {
   run -0 --separate-stderr client ingest docs/a.txt --collection notes --output json
   local embedded
   embedded=$(jq .documents[0].embedded <<<"$output")
-  [ "$embedded" -ge 1 ] && [ "$embedded" -le 8 ]
+  [ "$embedded" -ge 1 ]
+  [ "$embedded" -le 8 ]
   [ "$(embedded_count)" = $((chunks + embedded)) ]
 
   # A text of another kind: nothing of the old one is found any more.

@@ -68,9 +68,11 @@ refused() {
   run -1 client ingest a.txt --collection notes --model other
   [[ "$output" == *"tiny"* ]]
   run client search note "words"
-  [ "$status" != 0 ] && [[ "$output" == *'did you mean "notes"'* ]]
+  [ "$status" != 0 ]
+  [[ "$output" == *'did you mean "notes"'* ]]
   run client search notes "words" --filter '{"year": {"gt": []}}'
-  [ "$status" != 0 ] && [[ "$output" == *"year"* ]]
+  [ "$status" != 0 ]
+  [[ "$output" == *"year"* ]]
   # The document is as it was.
   run -0 --separate-stderr client search notes "Words." --output json
   jq -e 'length == 1 and .[0].score > 0.9999' <<<"$output"
@@ -91,7 +93,8 @@ refused() {
   [[ "$output" == *"pipe is neither a file nor a folder"* ]]
   ln -s loop loop
   run client ingest loop --collection notes
-  [ "$status" != 0 ] && [[ "$output" == *"could not read loop: Too many levels of symbolic links"* ]]
+  [ "$status" != 0 ]
+  [[ "$output" == *"could not read loop: Too many levels of symbolic links"* ]]
 }
 
 @test "a name that is not UTF-8 is refused" {

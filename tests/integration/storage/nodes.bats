@@ -155,7 +155,9 @@ checkpoint() {
   [ "$(jq -er .result.head.artifact moved.json)" = "$(jq -er .result.head.artifact undisturbed.json)" ]
   grep -q "event=activity.resumed.*type=train_classifier.*finetune-moved.*step=[1-9]" "$left.log"
   # One volume; the other nodes have what they fetched.
-  [ -d a/storage ] && [ ! -e b/storage ] && [ ! -e c/storage ]
+  [ -d a/storage ]
+  [ ! -e b/storage ]
+  [ ! -e c/storage ]
   [ -n "$(ls "$left/cache/artifacts")" ]
   run -0 argosy artifact verify --data-dir a
   [[ "$output" == *" 0 damaged" ]]
