@@ -15,16 +15,9 @@ teardown() {
 
 @test "an entry and a plug-in make a workflow; a changed entry needs no restart" {
   page_fleet "A workflow of your own" 1
-  run page_lines "A workflow of your own" 2
-  echo "$output"
-  [ "$status" = 0 ]
-  [[ "$output" == *'"Hello, Ada!"'* ]]
-  [[ "$output" == *"HelloWorkflow"* ]]
+  page_says "A workflow of your own" 2 '"Hello, Ada!"' "HelloWorkflow"
   eval "$(page_block "A workflow of your own" 3)"
-  run page_lines "A workflow of your own" 4
-  echo "$output"
-  [ "$status" = 0 ]
-  [[ "$output" == *'"Hello, Grace!"'* ]]
+  page_says "A workflow of your own" 4 '"Hello, Grace!"'
   run -65 argosy run greet -c fleet.yaml --input '""'
   [[ "$output" == *'$: has 0 characters, must have at least 1'* ]]
 }

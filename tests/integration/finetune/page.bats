@@ -13,22 +13,14 @@ teardown() {
   fleet_stop
 }
 
-# run_lines HEADING N: the block's output, which must succeed.
-run_lines() {
-  run page_lines "$1" "$2"
-  echo "$output"
-  [ "$status" = 0 ]
-}
-
 @test "a classifier is trained, served and listed; files of one's own; the factory's way" {
   page_fleet "Train on the example" 1
-  run_lines "Train on the example" 2
-  [[ "$output" == *"90 examples of 3 labels; 0 errors, 0 warnings"* ]]
+  page_says "Train on the example" 2 "90 examples of 3 labels; 0 errors, 0 warnings"
   [[ "$output" == *"registered tickets@1"*"on 18 held-out examples"* ]]
   [[ "$output" == *'"input":"the package is three days late"'*'"model":"tickets@1"'* ]]
   grep -Eq "^tickets +1 +all-MiniLM-L6-v2 .*accuracy" <<<"$output"
-  run_lines "The dataset" 1
+  page_says "The dataset" 1
   [[ "$output" == *"registered tickets@2"*"on 15 held-out examples"* ]]
-  run_lines "The workflow" 1
+  page_says "The workflow" 1
   [[ "$output" == *"tickets@3"*"finetune-nightly"* || "$output" == *"finetune-nightly"*"tickets@3"* ]]
 }

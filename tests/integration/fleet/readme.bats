@@ -23,9 +23,7 @@ teardown() {
 @test "A workflow of your own: the plug-in is built, named and run as written" {
   eval "$(page_block "Use it" 1 | head -n -1)"
   page_fleet "A workflow of your own" 1
-  run page_lines "A workflow of your own" 2
-  [ "$status" = 0 ]
-  [[ "$output" == *'"Hello, Ada!"'* ]]
+  page_says "A workflow of your own" 2 '"Hello, Ada!"'
 }
 
 @test "every file that the README names exists" {

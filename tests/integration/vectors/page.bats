@@ -39,21 +39,12 @@ server_start() {
 
 @test "documents are filtered, and their collection is looked at and deleted" {
   page_fleet "Use it" 1
-  run page_lines "Use it" 2
-  echo "$output"
-  [ "$status" = 0 ]
-  [[ "$output" == *"A kitten sleeps"* ]]
-  [[ "$output" == *'"documents": 2'* ]]
-  [[ "$output" == *"deleted collection library"* ]]
+  page_says "Use it" 2 "A kitten sleeps" '"documents": 2' "deleted collection library"
 }
 
 @test "the same with vectors in PostgreSQL" {
   server_start
   page_fleet "In PostgreSQL" 1
-  run page_lines "In PostgreSQL" 2
-  echo "$output"
-  [ "$status" = 0 ]
-  [[ "$output" == *"A kitten sleeps"* ]]
-  [[ "$output" == *"deleted collection library"* ]]
+  page_says "In PostgreSQL" 2 "A kitten sleeps" "deleted collection library"
   [ ! -e .argosy/storage/vectors.db ]
 }
