@@ -147,6 +147,132 @@ static void print_usage(const struct status *status, struct buffer *out)
     }
 }
 
+/* GPUs: STATUS_UNKNOWN is no sample */
+
+static int64_t gpu_utilization(const struct status_gpu *gpu)
+{
+    const int64_t us_per_percent = US_PER_S / 100; /* a part of one is printed as of a second */
+    return gpu->utilization_percent == STATUS_UNKNOWN ? STATUS_UNKNOWN
+                                                      : gpu->utilization_percent * us_per_percent;
+}
+
+static int64_t gpu_temperature(const struct status_gpu *gpu)
+{
+    return gpu->temperature_celsius;
+}
+
+static int64_t gpu_power(const struct status_gpu *gpu)
+{
+    return gpu->power_watts;
+}
+
+static int64_t gpu_memory_used(const struct status_gpu *gpu)
+{
+    return gpu->memory_used_bytes;
+}
+
+static int64_t gpu_memory_size(const struct status_gpu *gpu)
+{
+    return gpu->memory_total_bytes;
+}
+
+static int64_t gpu_throttled(const struct status_gpu *gpu)
+{
+    return gpu->seen_ns != 0 ? gpu->is_throttled : STATUS_UNKNOWN;
+}
+
+static int64_t gpu_ecc_errors(const struct status_gpu *gpu)
+{
+    return gpu->ecc_errors;
+}
+
+static int64_t gpu_rows_remapped(const struct status_gpu *gpu)
+{
+    return gpu->rows_remapped;
+}
+
+static int64_t gpu_row_pending(const struct status_gpu *gpu)
+{
+    return gpu->row_pending;
+}
+
+static int64_t gpu_row_failure(const struct status_gpu *gpu)
+{
+    return gpu->row_failure;
+}
+
+static int64_t gpu_last_xid(const struct status_gpu *gpu)
+{
+    return gpu->last_xid;
+}
+
+static int64_t gpu_xids(const struct status_gpu *gpu)
+{
+    return (int64_t)gpu->xid_count;
+}
+
+static const struct gpu_family {
+    const char *name, *type, *help;
+    int64_t (*value)(const struct status_gpu *gpu);
+    void (*print)(struct buffer *out, const char *name, const char *const *pairs, int64_t value);
+} gpu_families[] = {
+    {"argosy_gpu_utilization_ratio", "gauge", "Part of the time that the GPU computed something.",
+     gpu_utilization, sample_seconds},
+    {"argosy_gpu_temperature_celsius", "gauge", "Temperature of the GPU.", gpu_temperature, sample},
+    {"argosy_gpu_power_watts", "gauge", "Power that the GPU draws.", gpu_power, sample},
+    {"argosy_gpu_memory_used_bytes", "gauge", "Memory of the GPU in use.", gpu_memory_used, sample},
+    {"argosy_gpu_memory_size_bytes", "gauge", "Memory of the GPU.", gpu_memory_size, sample},
+    {"argosy_gpu_throttled", "gauge", "Whether heat or power slows the GPU down.", gpu_throttled,
+     sample},
+    {"argosy_gpu_ecc_uncorrected_errors_total", "counter",
+     "Memory errors not corrected, since the driver was loaded.", gpu_ecc_errors, sample},
+    {"argosy_gpu_remapped_rows", "gauge", "Rows of memory replaced by spare ones.",
+     gpu_rows_remapped, sample},
+    {"argosy_gpu_row_remap_pending", "gauge", "Whether a replacement waits for a reset.",
+     gpu_row_pending, sample},
+    {"argosy_gpu_row_remap_failed", "gauge", "Whether a row could not be replaced.",
+     gpu_row_failure, sample},
+    {"argosy_gpu_xid_last", "gauge", "Number of the driver's last error about it; 0: none.",
+     gpu_last_xid, sample},
+    {"argosy_gpu_xids_total", "counter", "Errors that the driver reported, ignored ones included.",
+     gpu_xids, sample},
+};
+
+/* A GPU's labels; number is room for its place. */
+#define GPU_LABELS(number, gpu) "gpu", number, "uuid", (gpu)->uuid
+
+static void print_gpu_states(const struct status *status, struct buffer *out)
+{
+    char number[24];
+    family(out, "argosy_gpu_state", "gauge", "1 for the state that the GPU is in, 0 for others.");
+    for (size_t i = 0; i < status->gpu_count; i++) {
+        const struct status_gpu *gpu = &status->gpus[i];
+        snprintf(number, sizeof number, "%zu", i);
+        for (int state = GPU_STATE_UNWATCHED; state < GPU_STATE_COUNT; state++)
+            sample(out, "argosy_gpu_state",
+                   LABELS(GPU_LABELS(number, gpu), "state", gpu_state_name((enum gpu_state)state)),
+                   gpu->health == state);
+    }
+}
+
+static void print_gpus(const struct status *status, struct buffer *out)
+{
+    char number[24];
+    if (status->gpu_count == 0)
+        return;
+    print_gpu_states(status, out);
+    for (size_t f = 0; f < sizeof gpu_families / sizeof gpu_families[0]; f++) {
+        const struct gpu_family *row = &gpu_families[f];
+        family(out, row->name, row->type, row->help);
+        for (size_t i = 0; i < status->gpu_count; i++) {
+            const struct status_gpu *gpu = &status->gpus[i];
+            snprintf(number, sizeof number, "%zu", i);
+            if (row->value(gpu) != STATUS_UNKNOWN)
+                row->print(out, row->name, LABELS(GPU_LABELS(number, gpu)), row->value(gpu));
+        }
+    }
+}
+
 /* The engine */
 
 static void print_commits(const Api__GetEngineStatsResponse *engine, struct buffer *out)
@@ -268,6 +394,7 @@ void metrics_print(const struct metrics_view *view, struct buffer *out)
     print_restarts(view->status, out);
     print_starts(view, out);
     print_usage(view->status, out);
+    print_gpus(view->status, out);
     family(out, "argosy_engine_up", "gauge", "Whether the engine answered within the last second.");
     sample(out, "argosy_engine_up", NULL, view->is_engine_up);
     if (view->engine == NULL)

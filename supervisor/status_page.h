@@ -69,9 +69,14 @@ struct status_gpu {
     int32_t power_watts;
     int64_t memory_used_bytes;
     int64_t memory_total_bytes;
-    int64_t ecc_errors; /* uncorrected, since the driver was loaded */
-    int32_t last_xid;   /* 0: none */
-    bool is_throttled;  /* slowed down by heat or power */
+    int64_t ecc_errors;         /* uncorrected, since the driver was loaded */
+    int64_t ecc_errors_of_life; /* and in its life */
+    int64_t rows_remapped;      /* rows of memory replaced by spare ones */
+    int32_t row_pending;        /* 1: a replacement waits for a reset */
+    int32_t row_failure;        /* 1: a row could not be replaced */
+    int32_t last_xid;           /* 0: none */
+    uint64_t xid_count;         /* since the supervisor started */
+    bool is_throttled;          /* slowed down by heat or power */
 };
 
 enum status_phase { STATUS_PHASE_STARTING, STATUS_PHASE_RUNNING, STATUS_PHASE_STOPPING };

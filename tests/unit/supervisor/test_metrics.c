@@ -55,6 +55,36 @@ static void fill_processes(void)
                              .processes = processes};
 }
 
+static void fill_gpus(void)
+{
+    status.gpu_count = 2;
+    status.gpus[0] = (struct status_gpu){.uuid = "GPU-a",
+                                         .health = GPU_STATE_BAD,
+                                         .seen_ns = 1,
+                                         .utilization_percent = 7,
+                                         .temperature_celsius = 61,
+                                         .power_watts = 250,
+                                         .memory_used_bytes = INT64_C(5) << 30,
+                                         .memory_total_bytes = INT64_C(80) << 30,
+                                         .ecc_errors = 2,
+                                         .rows_remapped = 3,
+                                         .row_pending = 1,
+                                         .last_xid = 79,
+                                         .xid_count = 4,
+                                         .is_throttled = true};
+    /* one that nobody has looked at */
+    status.gpus[1] = (struct status_gpu){.uuid = "GPU-b",
+                                         .utilization_percent = STATUS_UNKNOWN,
+                                         .temperature_celsius = STATUS_UNKNOWN,
+                                         .power_watts = STATUS_UNKNOWN,
+                                         .memory_used_bytes = STATUS_UNKNOWN,
+                                         .memory_total_bytes = STATUS_UNKNOWN,
+                                         .ecc_errors = STATUS_UNKNOWN,
+                                         .rows_remapped = STATUS_UNKNOWN,
+                                         .row_pending = STATUS_UNKNOWN,
+                                         .row_failure = STATUS_UNKNOWN};
+}
+
 static void fill_engine(void)
 {
     api__get_engine_stats_response__init(&engine);
@@ -103,6 +133,7 @@ static int set_up(void **state)
 {
     (void)state;
     fill_processes();
+    fill_gpus();
     fill_engine();
     view = (struct metrics_view){.status = &status,
                                  .now_ns = 100 * NS_PER_S,
@@ -154,6 +185,40 @@ static void values_are_told(void **state)
                 "1.500000");
     expect_line(
         "argosy_task_queue_slots{queue=\"a\\\"q\\\\\\n\",kind=\"activity\",state=\"free\"} 1");
+}
+
+static void gpus_are_told(void **state)
+{
+    (void)state;
+    expect_line("argosy_gpu_state{gpu=\"0\",uuid=\"GPU-a\",state=\"bad\"} 1");
+    expect_line("argosy_gpu_state{gpu=\"0\",uuid=\"GPU-a\",state=\"well\"} 0");
+    expect_line("argosy_gpu_state{gpu=\"1\",uuid=\"GPU-b\",state=\"unwatched\"} 1");
+    expect_line("argosy_gpu_utilization_ratio{gpu=\"0\",uuid=\"GPU-a\"} 0.070000");
+    expect_line("argosy_gpu_temperature_celsius{gpu=\"0\",uuid=\"GPU-a\"} 61");
+    expect_line("argosy_gpu_power_watts{gpu=\"0\",uuid=\"GPU-a\"} 250");
+    expect_line("argosy_gpu_memory_used_bytes{gpu=\"0\",uuid=\"GPU-a\"} 5368709120");
+    expect_line("argosy_gpu_memory_size_bytes{gpu=\"0\",uuid=\"GPU-a\"} 85899345920");
+    expect_line("argosy_gpu_throttled{gpu=\"0\",uuid=\"GPU-a\"} 1");
+    expect_line("argosy_gpu_ecc_uncorrected_errors_total{gpu=\"0\",uuid=\"GPU-a\"} 2");
+    expect_line("argosy_gpu_remapped_rows{gpu=\"0\",uuid=\"GPU-a\"} 3");
+    expect_line("argosy_gpu_row_remap_pending{gpu=\"0\",uuid=\"GPU-a\"} 1");
+    expect_line("argosy_gpu_row_remap_failed{gpu=\"0\",uuid=\"GPU-a\"} 0");
+    expect_line("argosy_gpu_xid_last{gpu=\"0\",uuid=\"GPU-a\"} 79");
+    expect_line("argosy_gpu_xids_total{gpu=\"0\",uuid=\"GPU-a\"} 4");
+    /* what nobody has measured is not told */
+    expect_line("argosy_gpu_xids_total{gpu=\"1\",uuid=\"GPU-b\"} 0");
+    assert_null(strstr(buffer_text(&page), "argosy_gpu_throttled{gpu=\"1\""));
+    assert_null(strstr(buffer_text(&page), "argosy_gpu_temperature_celsius{gpu=\"1\""));
+}
+
+static void node_without_gpus_tells_of_none(void **state)
+{
+    (void)state;
+    status.gpu_count = 0;
+    buffer_fini(&page);
+    page = (struct buffer){0};
+    metrics_print(&view, &page);
+    assert_null(strstr(buffer_text(&page), "argosy_gpu_"));
 }
 
 /* Buckets are cumulative, and the last one is the count. */
@@ -295,6 +360,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(values_are_told),
+        TEST(gpus_are_told),
+        TEST(node_without_gpus_tells_of_none),
         TEST(histogram_is_cumulative),
         TEST(engine_that_is_away_has_no_figures),
         TEST(page_is_well_formed),
