@@ -27,7 +27,7 @@ static void make_machine(const char *synthetic, int gpu_count)
     if (topology_read(&source, &hardware, &topology, &err) != 0)
         fail_msg("%s", err.text);
     for (int i = 0; i < gpu_count; i++)
-        topology.gpus[i].node = i * topology.node_count / gpu_count;
+        topology.gpus[i].nodes = UINT64_C(1) << i * topology.node_count / gpu_count;
 }
 
 static int create(const char *yaml, struct error *err)
@@ -205,8 +205,8 @@ static void gpu_without_near_cores_is_said_to_be_far(void **state)
     (void)state;
     make_machine("[numa] core:6 pu:1", 1);
     topology.node_count = 2;
-    topology.nodes[1].os_index = 1;
-    topology.gpus[0].node = 1;
+    topology.nodes[1] = (struct topology_node){.os_index = 1, .is_allowed = true};
+    topology.gpus[0].nodes = 2;
     plan("groups: [{name: gpu, kind: gpu}]\n");
     assert_true(find("gpu/0")->is_remote);
     expect_cpus("gpu/0", 1, 5);
@@ -223,9 +223,9 @@ static void gpu_workers_crowd_out_cpu_workers(void **state)
     make_machine("[numa] core:4 pu:1", 3);
     plan("groups:\n- {name: cpu, kind: cpu, processes: 1}\n- {name: gpu, kind: gpu}\n");
     expect_cpus("gpu/2", 3, 3);
-    expect_cpus("cpu/0", 0, 3);
+    expect_cpus("cpu/0", 1, 3); /* the engine's core stays its own */
     assert_true(find("cpu/0")->is_shared);
-    assert_false(find("cpu/0")->is_pinned);
+    assert_true(find("cpu/0")->is_pinned);
 }
 
 static void groups_may_be_pinned_to_nodes_or_not_at_all(void **state)
@@ -235,12 +235,14 @@ static void groups_may_be_pinned_to_nodes_or_not_at_all(void **state)
     plan("groups:\n- {name: a, kind: cpu, processes: 2, pinning: numa}\n"
          "- {name: b, kind: cpu, processes: 1, pinning: none}\n"
          "- {name: g, kind: gpu, pinning: numa}\n");
-    expect_cpus("a/0", 0, 3);
+    /* all but the engine's core, with who else is pinned to the node */
+    expect_cpus("a/0", 1, 3);
     expect_cpus("a/1", 4, 7);
     expect_cpus("b/0", 0, 7);
     assert_false(find("b/0")->is_pinned);
-    expect_cpus("g/0", 0, 3);
+    expect_cpus("g/0", 1, 3);
     expect_cpus("g/1", 4, 7);
+    assert_true(find("a/0")->is_shared);
     assert_int_equal(find("g/1")->memory_node, 1);
     assert_int_equal(find("a/1")->memory_node, -1);
 }
@@ -377,7 +379,7 @@ static void machine_from_xml_brings_its_gpus(void **state)
     assert_int_equal(topology.gpu_count, 1);
     assert_string_equal(topology.gpus[0].gpu.bus_id, "0000:81:00.0");
     assert_string_equal(topology.gpus[0].gpu.model, "NVIDIA H100");
-    assert_int_equal(topology.gpus[0].node, 1);
+    assert_int_equal(topology.gpus[0].nodes, 2);
     topology_hardware(&topology, &hardware);
     assert_int_equal(hardware.cpus, 4);
     assert_int_equal(hardware.gpu_count, 1);
