@@ -1,49 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * command_fleet_operate: `argosy fleet status|set-concurrency`: a running fleet, from anywhere that
- * reaches its engine (docs/operations.md).
+ * command_fleet_operate: `argosy fleet set-concurrency`: bounds of a running fleet, from anywhere
+ * that reaches its engine (docs/operations.md).
  */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cli/command_table.h"
-#include "cli/fleet_view.h"
 #include "cli/message_view.h"
 #include "cli/output.h"
 #include "cli/queue_name.h"
 #include "cli/session.h"
-
-/* ---- status ---- */
-
-static int fleet_status(const struct invocation *invocation, struct error *err)
-{
-    struct session session;
-    int code = session_open(invocation, &session, err);
-    if (code != 0)
-        return code;
-    json_t *fleet = NULL;
-    code = fleet_fetch(&session, &fleet, err);
-    if (code == 0 && invocation->json)
-        code = output_json(json_incref(fleet), err);
-    else if (code == 0)
-        code = fleet_print(fleet, err);
-    json_decref(fleet);
-    session_close(&session);
-    return code;
-}
-
-const struct command command_fleet_status = {
-    .name = "fleet status",
-    .summary = "nodes, their processes, and what workers are working on",
-    .arguments = "",
-    .example = "argosy fleet status\n"
-               "argosy fleet status --output json | jq '.nodes[].processes[].state'",
-    .options = {{session_options, common_options}},
-    .run = fleet_status,
-};
-
-/* ---- set-concurrency ---- */
 
 static const struct option concurrency_options[] = {
     {"per-process", NULL, 0, OPTION_FLAG, NULL,

@@ -2,20 +2,18 @@
 /* fleet_view: see fleet_view.h. */
 #include "cli/fleet_view.h"
 
-#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "cli/message_view.h"
-#include "cli/output.h"
 #include "common/clock.h"
-#include "common/limits.h"
+#include "common/nearest.h"
 
 /* As long as a session is waited for. */
 #define NODES_WAIT_NS (5 * NS_PER_S)
 #define LOOK_AGAIN_NS (100 * NS_PER_MS)
-
-/* --- fetching --- */
 
 int fleet_call(struct session *session, const char *node, const struct fleet_operation *operation,
                json_t **ret_status, struct error *err)
@@ -117,17 +115,31 @@ static json_t *find_session(const json_t *sessions, const char *node, int64_t pi
 }
 
 /* Slots of the session's activities. */
-static int64_t sum_slots(const json_t *session, const char *field)
+static int64_t sum_slots(const json_t *polls, const char *field)
 {
     int64_t sum = 0;
     size_t index;
     const json_t *poll;
-    json_array_foreach(json_object_get(session, "polls"), index, poll)
+    json_array_foreach(polls, index, poll)
     {
         if (strcmp(view_text(poll, "kind"), "activity") == 0)
             sum += view_number(poll, field);
     }
     return sum;
+}
+
+/* What the engine knows of a session, at the place of its process. */
+static void take_session(json_t *process, const json_t *session)
+{
+    json_t *polls = json_object_get(session, "polls");
+    json_object_set_new(process, "slots", json_integer(sum_slots(polls, "slots")));
+    json_object_set_new(process, "slotsUsed", json_integer(sum_slots(polls, "slotsUsed")));
+    json_object_set_new(process, "dispatchedTotal",
+                        json_integer(view_number(session, "dispatchedTotal")));
+    if (polls != NULL)
+        json_object_set(process, "queues", polls);
+    if (json_object_get(session, "tasks") != NULL)
+        json_object_set(process, "tasks", json_object_get(session, "tasks"));
 }
 
 /* Puts what the engine knows of a node's processes beside what the node says. */
@@ -142,13 +154,49 @@ static void join(json_t *status, const json_t *sessions)
         if (session == NULL)
             continue;
         json_object_set_new(session, "joined", json_true());
+        if (view_text(process, "group")[0] != '\0')
+            take_session(process, session);
+    }
+}
+
+static json_t *find_group(json_t *groups, const char *name)
+{
+    size_t index;
+    json_t *group;
+    json_array_foreach(groups, index, group)
+    {
+        if (strcmp(view_text(group, "group"), name) == 0)
+            return group;
+    }
+    group = json_pack("{s:s, s:i, s:i, s:i, s:i, s:i, s:i}", "group", name, "workers", 0, "ready",
+                      0, "slots", 0, "slotsUsed", 0, "restarts", 0, "memoryBytes", 0);
+    json_array_append_new(groups, group);
+    return group;
+}
+
+static void group_add(json_t *group, const char *field, int64_t number)
+{
+    json_object_set_new(group, field, json_integer(view_number(group, field) + number));
+}
+
+/* The totals of a node's groups, in the order of their processes. */
+static json_t *sum_groups(const json_t *status)
+{
+    static const char *const fields[] = {"slots", "slotsUsed", "restarts", "memoryBytes"};
+    json_t *groups = json_array();
+    size_t index;
+    const json_t *process;
+    json_array_foreach(json_object_get(status, "processes"), index, process)
+    {
         if (view_text(process, "group")[0] == '\0')
             continue;
-        json_object_set_new(process, "slots", json_integer(sum_slots(session, "slots")));
-        json_object_set_new(process, "slotsUsed", json_integer(sum_slots(session, "slotsUsed")));
-        if (json_object_get(session, "tasks") != NULL)
-            json_object_set(process, "tasks", json_object_get(session, "tasks"));
+        json_t *group = find_group(groups, view_text(process, "group"));
+        group_add(group, "workers", 1);
+        group_add(group, "ready", strcmp(view_text(process, "state"), "ready") == 0);
+        for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++)
+            group_add(group, fields[i], view_number(process, fields[i]));
     }
+    return groups;
 }
 
 /* Sessions that take tasks and are no node's: workers that somebody runs by hand. */
@@ -161,168 +209,125 @@ static json_t *others(const json_t *sessions)
     {
         bool takes_tasks = json_array_size(json_object_get(row, "polls")) > 0 ||
                            json_array_size(json_object_get(row, "tasks")) > 0;
-        if (takes_tasks && json_object_get(row, "joined") == NULL)
-            json_array_append(list, row);
+        if (!takes_tasks || json_object_get(row, "joined") != NULL)
+            continue;
+        take_session(row, row);
+        json_object_del(row, "polls"); /* they are its queues now */
+        json_array_append(list, row);
     }
     return list;
 }
 
-int fleet_fetch(struct session *session, json_t **ret_fleet, struct error *err)
+static int queue_order(const json_t *a, const json_t *b)
+{
+    int order = strcmp(view_text(a, "queue"), view_text(b, "queue"));
+    return order != 0 ? order : strcmp(view_text(a, "kind"), view_text(b, "kind"));
+}
+
+/* Queues in the order of their names, without what belongs to no queue. */
+static int fetch_queues(struct session *session, json_t **ret_queues, json_t **ret_stats,
+                        struct error *err)
+{
+    json_t *stats;
+    int code = session_call(session, "GetEngineStats", json_object(), &stats, err);
+    if (code != 0)
+        return code;
+    json_t *queues = json_array();
+    size_t index;
+    json_t *row;
+    json_array_foreach(json_object_get(stats, "queues"), index, row)
+    {
+        size_t at = 0;
+        if (view_text(row, "queue")[0] == '\0')
+            continue;
+        while (at < json_array_size(queues) && queue_order(json_array_get(queues, at), row) < 0)
+            at++;
+        json_array_insert(queues, at, row);
+    }
+    json_object_del(stats, "queues");
+    *ret_queues = queues;
+    *ret_stats = stats;
+    return 0;
+}
+
+/* One node that is silent hides no other: it has "error". */
+static json_t *fetch_node(struct session *session, const char *name, const json_t *sessions)
+{
+    struct error why = {0};
+    json_t *status;
+    if (fleet_call(session, name, &(struct fleet_operation){.name = "STATUS"}, &status, &why) != 0)
+        return json_pack("{s:s, s:s}", "node", name, "error", why.text);
+    join(status, sessions);
+    json_object_set_new(status, "groups", sum_groups(status));
+    return status;
+}
+
+static json_t *fetch_nodes(struct session *session, const json_t *names, const char *only,
+                           const json_t *sessions)
+{
+    json_t *nodes = json_array();
+    size_t index;
+    const json_t *name;
+    json_array_foreach(names, index, name)
+    {
+        if (only == NULL || strcmp(only, json_string_value(name)) == 0)
+            json_array_append_new(nodes, fetch_node(session, json_string_value(name), sessions));
+    }
+    return nodes;
+}
+
+/* ERR_NOT_FOUND names the nearest of the names. */
+static int check_name(const char *node, const json_t *names, struct error *err)
+{
+    size_t index, count = json_array_size(names);
+    const char **known = calloc(count + 1, sizeof known[0]);
+    const json_t *name;
+    bool is_known = node == NULL;
+    if (known == NULL)
+        return error_set(err, ERR_MEMORY, "out of memory");
+    json_array_foreach(names, index, name)
+    {
+        known[index] = json_string_value(name);
+        is_known = is_known || strcmp(known[index], node) == 0;
+    }
+    const char *nearest = is_known ? NULL : nearest_name(node, known, count);
+    int code = is_known ? 0 : error_set(err, ERR_NOT_FOUND, "no node \"%s\"", node);
+    if (nearest != NULL)
+        error_set(err, ERR_NOT_FOUND, "no node \"%s\" (did you mean \"%s\"?)", node, nearest);
+    free(known);
+    return code;
+}
+
+static int assemble(struct session *session, const json_t *reply, const json_t *names,
+                    const char *only, json_t **ret_fleet, struct error *err)
+{
+    json_t *queues, *stats;
+    json_t *sessions = json_object_get(reply, "sessions");
+    json_t *paused = json_object_get(reply, "pausedQueues");
+    int code = fetch_queues(session, &queues, &stats, err);
+    if (code != 0)
+        return code;
+    json_t *nodes = fetch_nodes(session, names, only, sessions);
+    /* A worker of a node that was not asked is not nobody's. */
+    json_t *strangers = only == NULL ? others(sessions) : json_array();
+    *ret_fleet =
+        json_pack("{s:o, s:o, s:o, s:o, s:o, s:I}", "nodes", nodes, "others", strangers, "queues",
+                  queues, "pausedQueues", paused != NULL ? json_incref(paused) : json_array(),
+                  "engine", stats, "tasksLeftOut", (json_int_t)view_number(reply, "tasksLeftOut"));
+    return *ret_fleet != NULL ? 0 : error_set(err, ERR_MEMORY, "out of memory");
+}
+
+int fleet_fetch(struct session *session, const char *only, json_t **ret_fleet, struct error *err)
 {
     json_t *reply;
     int code = describe(session, &reply, err);
     if (code != 0)
         return code;
-    json_t *sessions = json_object_get(reply, "sessions");
-    json_t *names = node_names(sessions);
-    json_t *nodes = json_array();
-    size_t index;
-    json_t *name;
-    json_array_foreach(names, index, name)
-    {
-        struct error why = {0};
-        json_t *status;
-        if (fleet_call(session, json_string_value(name),
-                       &(struct fleet_operation){.name = "STATUS"}, &status, &why) == 0)
-            join(status, sessions);
-        else /* one node that is silent hides no other */
-            status = json_pack("{s:O, s:s}", "node", name, "error", why.text);
-        json_array_append_new(nodes, status);
-    }
-    json_t *paused = json_object_get(reply, "pausedQueues");
-    *ret_fleet = json_pack("{s:o, s:o, s:o, s:I}", "nodes", nodes, "others", others(sessions),
-                           "pausedQueues", paused != NULL ? json_incref(paused) : json_array(),
-                           "tasksLeftOut", (json_int_t)view_number(reply, "tasksLeftOut"));
+    json_t *names = node_names(json_object_get(reply, "sessions"));
+    code = check_name(only, names, err);
+    if (code == 0)
+        code = assemble(session, reply, names, only, ret_fleet, err);
     json_decref(names);
     json_decref(reply);
-    return *ret_fleet != NULL ? 0 : error_set(err, ERR_MEMORY, "out of memory");
-}
-
-/* --- printing --- */
-
-static void format_memory(int64_t bytes, char text[32])
-{
-    if (bytes > 0)
-        snprintf(text, 32, "%.1f MiB", (double)bytes / (double)LIMIT_MIB);
-    else
-        strcpy(text, "-");
-}
-
-static void add_process(struct table *table, const json_t *process)
-{
-    char name[128], pid[24], up[OUTPUT_TIME_SIZE], restarts[24], memory[32], tasks[48], death[192];
-    bool is_worker = view_text(process, "group")[0] != '\0';
-    bool has_pid = view_number(process, "pid") != 0;
-    snprintf(name, sizeof name, "  %s", view_text(process, "name"));
-    snprintf(pid, sizeof pid, "%" PRId64, view_number(process, "pid"));
-    snprintf(restarts, sizeof restarts, "%" PRId64, view_number(process, "restarts"));
-    snprintf(tasks, sizeof tasks, "%" PRId64 "/%" PRId64, view_number(process, "slotsUsed"),
-             view_number(process, "slots"));
-    format_memory(view_number(process, "memoryBytes"), memory);
-    if (has_pid)
-        output_duration(view_number(process, "uptimeUs"), up);
-    snprintf(death, sizeof death, "%s", view_text(process, "death"));
-    table_add(table, name, has_pid ? pid : NULL, view_text(process, "state"), has_pid ? up : NULL,
-              restarts, memory, is_worker && has_pid ? tasks : NULL,
-              death[0] != '\0' ? death : NULL);
-}
-
-static void add_tasks(struct table *table, const char *worker, const json_t *tasks)
-{
-    size_t index;
-    const json_t *task;
-    json_array_foreach(tasks, index, task)
-    {
-        char name[128], attempt[16], running[OUTPUT_TIME_SIZE], type[256];
-        snprintf(name, sizeof name, "  %s", worker);
-        snprintf(type, sizeof type, "%s%s", view_text(task, "type"),
-                 strcmp(view_text(task, "kind"), "activity") == 0 ? "" : " (workflow)");
-        snprintf(attempt, sizeof attempt, "%" PRId64, view_number(task, "attempt"));
-        output_duration(view_number(task, "runningUs"), running);
-        const char *progress = view_text(task, "progress");
-        table_add(table, name, type, view_text(task, "queue"), view_text(task, "workflowId"),
-                  view_number(task, "attempt") > 0 ? attempt : NULL, running,
-                  progress[0] != '\0' ? progress : NULL);
-    }
-}
-
-static void print_head(const json_t *node)
-{
-    char up[OUTPUT_TIME_SIZE];
-    const char *failure = view_text(node, "error");
-    if (failure[0] != '\0') {
-        printf("node %s: %s\n", view_text(node, "node"), failure);
-        return;
-    }
-    int64_t silence_us = view_number(node, "heartbeatAgeUs");
-    printf("node %s: %s, up %s", view_text(node, "node"), view_text(node, "phase"),
-           output_duration(view_number(node, "uptimeUs"), up));
-    if (view_text(node, "http")[0] != '\0')
-        printf(", http %s", view_text(node, "http"));
-    if (silence_us > 10 * US_PER_S)
-        printf(", its supervisor has been silent for %s", output_duration(silence_us, up));
-    puts("");
-}
-
-static const char *const process_heads[] = {"  PROCESS", "PID",   "STATE",      "UP", "RESTARTS",
-                                            "MEMORY",    "TASKS", "LAST DEATH", NULL};
-static const char *const task_heads[] = {"  WORKER", "TASK",    "QUEUE",    "WORKFLOW",
-                                         "ATTEMPT",  "RUNNING", "PROGRESS", NULL};
-
-static int print_node(const json_t *node, struct table *tasks, struct error *err)
-{
-    struct table table;
-    size_t index;
-    const json_t *process;
-    print_head(node);
-    table_init(&table, process_heads);
-    json_array_foreach(json_object_get(node, "processes"), index, process)
-    {
-        add_process(&table, process);
-        add_tasks(tasks, view_text(process, "name"), json_object_get(process, "tasks"));
-    }
-    int code = table.rows > 0 ? table_print(&table, stdout, err) : 0;
-    table_fini(&table);
-    return code;
-}
-
-static void print_others(const json_t *list, struct table *tasks)
-{
-    size_t index;
-    const json_t *row;
-    if (json_array_size(list) > 0)
-        puts("workers that belong to no node");
-    json_array_foreach(list, index, row)
-    {
-        printf("  %s: %" PRId64 "/%" PRId64 " tasks\n", view_text(row, "identity"),
-               sum_slots(row, "slotsUsed"), sum_slots(row, "slots"));
-        add_tasks(tasks, view_text(row, "identity"), json_object_get(row, "tasks"));
-    }
-}
-
-int fleet_print(const json_t *fleet, struct error *err)
-{
-    struct table tasks;
-    size_t index;
-    const json_t *node, *queue;
-    int code = 0;
-    table_init(&tasks, task_heads);
-    if (json_array_size(json_object_get(fleet, "nodes")) == 0)
-        puts("no node is connected");
-    json_array_foreach(json_object_get(fleet, "nodes"), index, node)
-    {
-        if (code == 0)
-            code = print_node(node, &tasks, err);
-    }
-    print_others(json_object_get(fleet, "others"), &tasks);
-    if (code == 0 && tasks.rows > 0) {
-        puts("tasks");
-        code = table_print(&tasks, stdout, err);
-    }
-    json_array_foreach(json_object_get(fleet, "pausedQueues"), index, queue)
-        printf("queue %s is paused\n", json_string_value(queue));
-    if (view_number(fleet, "tasksLeftOut") > 0)
-        printf("and %" PRId64 " more tasks\n", view_number(fleet, "tasksLeftOut"));
-    table_fini(&tasks);
     return code;
 }

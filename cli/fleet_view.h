@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * fleet_view: the fleet as `argosy fleet status` shows it: what each node's supervisor says of its
- * processes, joined with what the engine says of their sessions.
+ * fleet_view: the fleet as `argosy fleet status` and `argosy top` see it: what each node's
+ * supervisor says of its processes, joined with what the engine says of their sessions and queues.
  *
  * Threading: none.
  */
@@ -28,12 +28,12 @@ int fleet_call(struct session *session, const char *node, const struct fleet_ope
  * caller releases it. */
 int fleet_nodes(struct session *session, json_t **ret_names, struct error *err);
 
-/* {"nodes": [NodeStatus, its workers' processes with "slots", "slotsUsed", "tasks"],
+/* {"nodes": [NodeStatus with "groups", its workers' processes with "slots", "slotsUsed", "queues",
+ *   "dispatchedTotal", "tasks"; of one that is silent "node" and "error"],
  *  "others": [sessions that take tasks and belong to no node's process],
- *  "pausedQueues": [names], "tasksLeftOut": N}. The caller releases it. */
-int fleet_fetch(struct session *session, json_t **ret_fleet, struct error *err);
-
-/* The same for people. */
-int fleet_print(const json_t *fleet, struct error *err);
+ *  "queues": [QueueStats by name], "pausedQueues": [names], "engine": its figures,
+ *  "tasksLeftOut": N}. only: the one node that is asked; NULL: all; ERR_NOT_FOUND names
+ * the nearest. The caller releases it. */
+int fleet_fetch(struct session *session, const char *only, json_t **ret_fleet, struct error *err);
 
 #endif

@@ -23,13 +23,20 @@ int session_call(struct session *session, const char *method, json_t *request, j
 {
     char *text = request != NULL ? json_dumps(request, JSON_COMPACT) : NULL;
     json_decref(request);
-    if (text == NULL)
-        return error_set(err, ERR_MEMORY, "out of memory");
+    /* Of its own: who looks at a fleet for days calls often. */
+    struct argosy_arena *arena = argosy_arena_create();
     struct argosy_error why = {0};
     const char *reply;
-    int code = argosy_client_call(session->client, method, text, session->arena, &reply, &why);
+    int code;
+    if (text == NULL || arena == NULL)
+        code = error_set(err, ERR_MEMORY, "out of memory");
+    else if ((code = argosy_client_call(session->client, method, text, arena, &reply, &why)) == 0)
+        code = reply_load(reply, ret_reply, err);
+    else
+        code = session_error(&why, err);
+    argosy_arena_destroy(arena);
     free(text);
-    return code == 0 ? reply_load(reply, ret_reply, err) : session_error(&why, err);
+    return code;
 }
 
 int session_history(struct session *session, const char *workflow_id, const char *run_id,

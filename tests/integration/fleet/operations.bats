@@ -26,13 +26,13 @@ expect() {
 
 @test "the page's commands do what it says" {
   page_fleet "Looking" 1
-  expect "Looking" 2 "node node-1: running" "gpu/0" "activity tasks: 0 waiting, 0 at workers (at most 64)" \
+  expect "Looking" 2 "node node-1: running" "group cpu: 2 of 2 ready" "gpu/0  ready" "gpu-queue 0/32" "activity tasks: 0 waiting, 0 at workers (at most 64)" \
     '"maxInFlight": 64'
   expect "Concurrency" 1 "at most 8 at once over the fleet" ", 4 in each process" \
     "set to 4 in each process" "at most 64 at once over the fleet, in each process as it was configured"
   expect "Pausing a queue" 1 "gpu-queue: paused" "paused: nothing is handed out" '["gpu-queue"]' \
     "gpu-queue: resumed"
-  expect "Draining" 1 "1 worker drained" "gpu/0    -" "2 workers drained" "3 workers ready"
+  expect "Draining" 1 "1 worker drained" "gpu/0  drained" "2 workers drained" "3 workers ready"
   expect "Scaling" 1 '"queue":"gpu-queue","desired_work":0,"backlog":0' '"slots":32'
   expect "Probes" 1 /readyz
   expect "Metrics" 1 'argosy_task_queue_max_in_flight{queue="gpu-queue",kind="activity"} 64' \
