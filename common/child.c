@@ -184,15 +184,32 @@ void child_progress(struct child *child)
     (void)written;
 }
 
-int child_signal_fd(struct error *err)
+/* A descriptor for these signals, which are blocked from here on. */
+static int signals_open(const int *numbers, size_t count, struct error *err)
 {
     sigset_t signals;
     sigemptyset(&signals);
-    sigaddset(&signals, SIGTERM);
-    sigaddset(&signals, SIGINT);
+    for (size_t i = 0; i < count; i++)
+        sigaddset(&signals, numbers[i]);
     errno = pthread_sigmask(SIG_BLOCK, &signals, NULL);
     int fd = errno == 0 ? signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC) : -1;
     if (fd < 0)
         return error_set_errno(err, ERR_IO, errno, "cannot receive signals");
     return fd;
+}
+
+int child_signal_fd(struct error *err)
+{
+    return signals_open((const int[]){SIGTERM, SIGINT}, 2, err);
+}
+
+int child_reload_fd(struct error *err)
+{
+    return signals_open((const int[]){SIGHUP}, 1, err);
+}
+
+bool child_reload_take(int fd)
+{
+    struct signalfd_siginfo info;
+    return read(fd, &info, sizeof info) == (ssize_t)sizeof info;
 }

@@ -8,6 +8,7 @@
  *     ... bind, load, connect ...
  *     child_ready(&child);
  *     for (;;) { wait; work; child_progress(&child); }
+ *     on SIGHUP: read the config again (child_reload_fd); others are started to ignore it
  *     on SIGTERM: take no more tasks, finish what fits, release the rest, return EXIT_OK
  *
  * The supervisor passes ARGOSY_SUPERVISOR_PID, ARGOSY_READY_FD, ARGOSY_PROGRESS_FD,
@@ -18,12 +19,13 @@
  * where that was lost (an exec with file capabilities drops it) the end of the lifeline pipe makes
  * it leave at once with EXIT_PARENT_DIED. Killing is safe: whatever was acknowledged is on disk.
  *
- * Threading: child_init and child_signal_fd on the main thread before others start;
- * child_progress from one thread, the one whose loop does the work; the rest is constant.
+ * Threading: child_init, child_signal_fd and child_reload_fd on the main thread before others
+ * start; child_progress from one thread, the one whose loop does the work; the rest is constant.
  */
 #ifndef ARGOSY_COMMON_CHILD_H
 #define ARGOSY_COMMON_CHILD_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -76,5 +78,13 @@ void child_progress(struct child *child);
 /* Blocks SIGTERM and SIGINT in the calling thread and returns a descriptor (signalfd, non-blocking,
  * close-on-exec) that is readable when one came: the call to drain. ERR_IO. */
 int child_signal_fd(struct error *err);
+
+/* Blocks SIGHUP in the calling thread and returns a descriptor (signalfd, non-blocking,
+ * close-on-exec) that is readable when one came: the supervisor's call to read the config again.
+ * Call it before the config is read for the first time, so that no change is missed. ERR_IO. */
+int child_reload_fd(struct error *err);
+
+/* Takes what made it readable; several calls are one. False when there was none. */
+bool child_reload_take(int fd);
 
 #endif

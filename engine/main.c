@@ -5,6 +5,7 @@
  */
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "common/child.h"
@@ -59,11 +60,36 @@ static void tell_ready(struct child *child, const struct options *options,
     child_ready(child);
 }
 
+/* Reads the bounds of queues from the config again. All stays as it was when that fails. */
+static void reload(void *context, struct server *server)
+{
+    const struct options *options = context;
+    char quoted[ERROR_TEXT_MAX + 64];
+    struct error err = {0};
+    struct fleet_config *config = NULL;
+    struct core_queue_limit *limits = NULL;
+    child_reload_take(options->server.reload_fd);
+    int code = fleet_config_load(options->config_path, &config, &err);
+    if (code == 0)
+        code = options_queue_limits(config, &limits, &err);
+    if (code == 0) {
+        server_reconfigure_queues(server, limits, config->queue_count);
+        log_info("engine.reloaded", "queues=%zu", config->queue_count);
+    } else {
+        log_error("engine.reload_failed", "code=%s reason=%s", error_name(code),
+                  log_quote(err.text, quoted, sizeof quoted));
+    }
+    free(limits);
+    fleet_config_destroy(config);
+}
+
 static int serve(struct options *options, struct child *child, struct error *err)
 {
     struct server *server = NULL;
     options->server.endpoint.listen_fds = child->listen_fds;
     options->server.endpoint.listen_fd_count = child->listen_fd_count;
+    options->server.on_reload = reload;
+    options->server.context = options;
     options->server.stop_fd = child_signal_fd(err);
     if (options->server.stop_fd < 0)
         return options->server.stop_fd;

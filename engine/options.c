@@ -8,8 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "common/assert.h"
+#include "common/child.h"
 #include "common/clock.h"
 
 const char options_help[] =
@@ -31,6 +33,8 @@ const char options_help[] =
     "  --log-level LEVEL   debug, info (default), warn, error\n"
     "  --log-format FORMAT logfmt (default) or json\n"
     "  --version, --help\n"
+    "\n"
+    "SIGHUP: the bounds of queues are read from the config again.\n"
     "\n"
     "Example: argosy-engine --store memory --listen tcp://127.0.0.1:7233 --insecure\n"
     "\n"
@@ -148,11 +152,17 @@ static int parse_command_line(struct options *options, struct arguments *argumen
     return 0;
 }
 
+/* A file can be read again: calls to do so are taken from before the first time on. */
 static int load_config(struct options *options, const struct arguments *arguments,
                        struct error *err)
 {
-    if (arguments->config != NULL)
-        return fleet_config_load(arguments->config, &options->config, err);
+    options->config_path = arguments->config;
+    if (arguments->config != NULL) {
+        options->server.reload_fd = child_reload_fd(err);
+        return options->server.reload_fd < 0
+                   ? options->server.reload_fd
+                   : fleet_config_load(arguments->config, &options->config, err);
+    }
     struct hardware hardware;
     hardware_detect("", &hardware);
     const struct fleet_dev_options dev = {.data_dir = arguments->data_dir};
@@ -210,18 +220,25 @@ static int set_store(struct options *options, const struct arguments *arguments,
     return 0;
 }
 
-static int set_queue_limits(struct options *options, struct error *err)
+int options_queue_limits(const struct fleet_config *config, struct core_queue_limit **ret_limits,
+                         struct error *err)
 {
-    const struct fleet_config *config = options->config;
-    options->queue_limits = calloc(config->queue_count + 1, sizeof *options->queue_limits);
-    if (options->queue_limits == NULL)
+    struct core_queue_limit *limits = calloc(config->queue_count + 1, sizeof *limits);
+    if (limits == NULL)
         return error_set(err, ERR_MEMORY, "no memory for queue bounds");
     for (size_t i = 0; i < config->queue_count; i++)
-        options->queue_limits[i] = (struct server_queue_limit){
-            .task_queue = config->queues[i].name, .max_in_flight = config->queues[i].max_in_flight};
-    options->server.queue_limits = options->queue_limits;
-    options->server.queue_limit_count = config->queue_count;
+        limits[i] = (struct core_queue_limit){.queue = config->queues[i].name,
+                                              .max_in_flight = config->queues[i].max_in_flight};
+    *ret_limits = limits;
     return 0;
+}
+
+static int set_queue_limits(struct options *options, struct error *err)
+{
+    int code = options_queue_limits(options->config, &options->queue_limits, err);
+    options->server.queue_limits = options->queue_limits;
+    options->server.queue_limit_count = options->config->queue_count;
+    return code;
 }
 
 static int set_logging(struct options *options, const struct arguments *arguments,
@@ -257,7 +274,7 @@ static void set_endpoint(struct options *options, const struct arguments *argume
 int options_read(struct options *options, int argc, char **argv, struct error *err)
 {
     struct arguments arguments = {0};
-    *options = (struct options){.ready_fd = -1};
+    *options = (struct options){.ready_fd = -1, .server = {.reload_fd = -1}};
     int code = parse_command_line(options, &arguments, argc, argv, err);
     if (code != 0 || options->help || options->version)
         return code;
@@ -278,6 +295,8 @@ int options_read(struct options *options, int argc, char **argv, struct error *e
 
 void options_fini(struct options *options)
 {
+    if (options->server.reload_fd >= 0)
+        close(options->server.reload_fd);
     free(options->store_path);
     free(options->queue_limits);
     fleet_config_destroy(options->config);

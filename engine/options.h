@@ -28,7 +28,8 @@ struct options {
     /* owned */
     struct fleet_config *config;
     char *store_path;
-    struct server_queue_limit *queue_limits;
+    const char *config_path; /* NULL: none was named */
+    struct core_queue_limit *queue_limits;
     const char *listen[OPTIONS_LISTEN_MAX];
 };
 
@@ -37,6 +38,11 @@ struct options {
  * what was read, after a failure too. */
 int options_read(struct options *options, int argc, char **argv, struct error *err);
 void options_fini(struct options *options);
+
+/* The bounds of queues as a config says them, for the caller to free; names stay the config's.
+ * ERR_MEMORY. */
+int options_queue_limits(const struct fleet_config *config, struct core_queue_limit **ret_limits,
+                         struct error *err);
 
 extern const char options_help[];
 

@@ -43,6 +43,9 @@
 struct server {
     /* configuration */
     int stop_fd;
+    int reload_fd; /* -1: none */
+    void (*on_reload)(void *context, struct server *server);
+    void *context;
     uint64_t commit_hold_ns;
     bool skips_time;
     char instance_id[UUID_TEXT_SIZE];
@@ -364,10 +367,16 @@ static void skip_time(struct server *server)
         server_clock_skip(&server->clock, to_us);
 }
 
-static bool is_readable(int fd)
+/* Takes news from outside; whether the server is to stop. */
+static bool is_stopped(struct server *server)
 {
-    struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
-    return poll(&poll_fd, 1, 0) > 0;
+    struct pollfd poll_fds[2] = {{.fd = server->stop_fd, .events = POLLIN},
+                                 {.fd = server->reload_fd, .events = POLLIN}};
+    if (poll(poll_fds, 2, 0) <= 0)
+        return false;
+    if (poll_fds[1].revents != 0)
+        server->on_reload(server->context, server);
+    return poll_fds[0].revents != 0;
 }
 
 /* Waits for what there is to do next and does it. */
@@ -409,10 +418,18 @@ static int finish(struct server *server, struct error *err)
     return code;
 }
 
+void server_reconfigure_queues(struct server *server, const struct core_queue_limit *limits,
+                               size_t count)
+{
+    struct core_input input = server_clock_input(&server->clock);
+    core_reconfigure_queues(server->core, &input, limits, count, &server->filling->outbox);
+    server_turn_collect(server->filling, server->endpoint);
+}
+
 int server_run(struct server *server, struct error *err)
 {
     int code = 0;
-    while (code == 0 && !is_readable(server->stop_fd))
+    while (code == 0 && !is_stopped(server))
         code = turn_once(server, err);
     return code == 0 ? finish(server, err) : code;
 }
@@ -465,6 +482,8 @@ static int open_wake_fd(struct server *server, struct error *err)
     if (server->wake_fd < 0)
         return error_set_errno(err, ERR_IO, errno, "could not make an epoll descriptor");
     int code = watch(server, server->stop_fd, err);
+    if (code == 0 && server->reload_fd >= 0)
+        code = watch(server, server->reload_fd, err);
     return code == 0 ? watch(server, server_commit_fd(server->commit), err) : code;
 }
 
@@ -475,7 +494,7 @@ static void create_core(struct server *server, const struct server_config *confi
     core_config.skips_time = config->skips_time;
     server->core = core_create(&core_config);
     for (size_t i = 0; i < config->queue_limit_count; i++)
-        core_configure_queue(server->core, config->queue_limits[i].task_queue,
+        core_configure_queue(server->core, config->queue_limits[i].queue,
                              config->queue_limits[i].max_in_flight);
     server_clock_init(&server->clock);
     server_turn_init(&server->turns[0]);
@@ -491,6 +510,9 @@ int server_open(const struct server_config *config, struct server **ret_server, 
     if (server == NULL)
         return error_set(err, ERR_MEMORY, "no memory for a server");
     server->stop_fd = config->stop_fd;
+    server->reload_fd = config->on_reload != NULL ? config->reload_fd : -1;
+    server->on_reload = config->on_reload;
+    server->context = config->context;
     server->commit_hold_ns = (uint64_t)config->commit_hold_us * NS_PER_US;
     server->skips_time = config->skips_time;
     server->wake_fd = -1;

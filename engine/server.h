@@ -27,26 +27,26 @@
 #include <stdint.h>
 
 #include "common/error.h"
+#include "engine/core.h"
 #include "queues/endpoint.h"
 
-/* A bound on the tasks of a queue that run at once over the whole fleet. */
-struct server_queue_limit {
-    const char *task_queue;
-    int32_t max_in_flight;
-};
+struct server;
 
 struct server_config {
     struct endpoint_config endpoint;
     const char *store_path; /* NULL: a memory store */
     int64_t reclaim_us;     /* after a restart sessions may claim their tasks for this long */
     int64_t commit_hold_us; /* a commit waits this long for a workflow task's answer; 0: never */
-    const struct server_queue_limit *queue_limits;
+    const struct core_queue_limit *queue_limits;
     size_t queue_limit_count;
     bool skips_time; /* time jumps over what is only waiting (core_skip_utc_us): for tests */
     int stop_fd;     /* server_run returns when it is readable */
+    /* Called when reload_fd is readable, and takes that. NULL: reload_fd is not looked at; nor is
+     * it when it is -1. */
+    void (*on_reload)(void *context, struct server *server);
+    int reload_fd;
+    void *context;
 };
-
-struct server;
 
 /* Opens the store, recovers every open run, binds the addresses. Everything in config is borrowed
  * for the call. ERR_STORAGE, ERR_CORRUPT, ERR_UNSUPPORTED (a newer store), and endpoint_open's. */
@@ -58,6 +58,10 @@ void server_close(struct server *server);
 /* Serves until stop_fd is readable; then what was taken is committed and answered, and 0 returned.
  * ERR_STORAGE or ERR_CORRUPT: the store failed; nothing that was not durable was told to anyone. */
 int server_run(struct server *server, struct error *err);
+
+/* The configuration's bounds of queues are these now. From on_reload alone. */
+void server_reconfigure_queues(struct server *server, const struct core_queue_limit *limits,
+                               size_t count);
 
 /* The address that was bound, as clients connect to it. Borrowed. */
 const char *server_address(const struct server *server, size_t index);

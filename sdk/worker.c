@@ -125,7 +125,7 @@ static bool add_poll(struct argosy_worker *worker, enum poll_kind kind, const ch
 {
     struct worker_poll *poll = &worker->polls[worker->poll_count++];
     *poll = (struct worker_poll){.worker = worker, .kind = kind, .slots = slots};
-    poll->wanted_slots = poll->own_slots = slots;
+    poll->own_slots = slots;
     poll->queue = queue == NULL ? NULL : arena_strdup(&worker->arena, queue);
     return poll->queue != NULL;
 }
@@ -202,13 +202,18 @@ static int make_descriptors(struct argosy_worker *worker, struct error *err)
     return 0;
 }
 
+int worker_slots_wanted(const struct worker_poll *poll)
+{
+    return poll->told_slots > 0 ? poll->told_slots : poll->own_slots;
+}
+
 /* The most threads that the polls' slots can keep busy; none for asynchronous activities alone. */
 static int grow_pool(struct argosy_worker *worker, struct error *err)
 {
     size_t slots = 0;
     for (size_t i = 0; i < worker->poll_count; i++) {
         if (worker->polls[i].kind == POLL_ACTIVITY)
-            slots += (size_t)worker->polls[i].wanted_slots;
+            slots += (size_t)worker_slots_wanted(&worker->polls[i]);
     }
     if (!registry_has_sync_activity(worker->registry))
         return 0;
@@ -302,7 +307,7 @@ int worker_slots_told(struct worker_poll *poll, int slots, struct error *err)
 {
     struct argosy_worker *worker = poll->worker;
     pthread_mutex_lock(&worker->mutex);
-    poll->wanted_slots = slots > 0 ? slots : poll->own_slots;
+    poll->told_slots = slots;
     int code = grow_pool(worker, err);
     pthread_mutex_unlock(&worker->mutex);
     return code;
@@ -313,7 +318,7 @@ static void forget_told_slots(struct argosy_worker *worker)
 {
     pthread_mutex_lock(&worker->mutex);
     for (size_t i = 0; i < worker->poll_count; i++)
-        worker->polls[i].wanted_slots = worker->polls[i].own_slots;
+        worker->polls[i].told_slots = 0;
     pthread_mutex_unlock(&worker->mutex);
 }
 
@@ -384,7 +389,7 @@ int argosy_worker_set_slots(struct argosy_worker *worker, const char *queue, int
     for (size_t i = 0; i < worker->poll_count; i++) {
         struct worker_poll *poll = &worker->polls[i];
         if (poll->kind == POLL_ACTIVITY && strcmp(poll->queue, queue) == 0) {
-            poll->wanted_slots = poll->own_slots = slots;
+            poll->own_slots = slots;
             code = grow_pool(worker, inner);
         }
     }

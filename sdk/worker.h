@@ -41,8 +41,8 @@ struct worker_poll {
     int slots;
     uint64_t correlation_id; /* of the open request; 0 when there is none */
     uint64_t retry_ns;       /* when to ask again; 0: not waiting for that */
-    int wanted_slots;        /* under the worker's mutex: what set_slots or the engine said */
-    int own_slots;           /* likewise: what the process was configured with, or set_slots said */
+    int own_slots;           /* under the worker's mutex: as configured, or set_slots said */
+    int told_slots;          /* likewise: what operators have the engine say instead; 0: nothing */
 };
 
 /* A workflow task whose answer is not yet acknowledged, or whose history is being fetched. */
@@ -83,7 +83,7 @@ struct argosy_worker {
     int epoll_fd; /* wake_fd and the caller's watch fd */
     atomic_bool is_stopping;
     _Atomic int64_t grace_ms;
-    pthread_mutex_t mutex; /* wanted_slots */
+    pthread_mutex_t mutex; /* own_slots, told_slots */
 };
 
 /* One line of trouble to on_log. Any thread. The second: trouble with a run. */
@@ -97,6 +97,9 @@ struct worker_run_name {
 };
 void worker_log_run(struct argosy_worker *worker, const struct worker_run_name *run,
                     const char *what, const struct error *reason);
+
+/* How many slots the poll is to have. Under the worker's mutex. */
+int worker_slots_wanted(const struct worker_poll *poll);
 
 /* The engine says how many slots to poll with; 0: the process's own. */
 int worker_slots_told(struct worker_poll *poll, int slots, struct error *err);

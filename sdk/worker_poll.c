@@ -175,8 +175,9 @@ uint64_t worker_poll_turn(struct argosy_worker *worker, uint64_t now_ns)
     for (size_t i = 0; i < worker->poll_count; i++) {
         struct worker_poll *poll = &worker->polls[i];
         pthread_mutex_lock(&worker->mutex);
-        bool is_changed = poll->slots != poll->wanted_slots;
-        poll->slots = poll->wanted_slots;
+        int wanted = worker_slots_wanted(poll);
+        bool is_changed = poll->slots != wanted;
+        poll->slots = wanted;
         pthread_mutex_unlock(&worker->mutex);
         if ((is_changed && poll->correlation_id != 0) ||
             (poll->retry_ns != 0 && now_ns >= poll->retry_ns))

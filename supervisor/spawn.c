@@ -99,12 +99,14 @@ static void destroy_environment(char **environment, size_t borrowed)
 
 /* In the child */
 
+/* All as they are by default, but for SIGHUP: programs that take no new config ignore it. */
 static void reset_signals(void)
 {
     struct sigaction action = {.sa_handler = SIG_DFL};
     sigemptyset(&action.sa_mask);
     for (int number = 1; number < SIGRTMIN; number++)
         sigaction(number, &action, NULL); /* fails for SIGKILL and SIGSTOP only */
+    signal(SIGHUP, SIG_IGN);
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);

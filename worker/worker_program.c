@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "common/assert.h"
@@ -25,7 +26,14 @@ struct arguments {
 
 /* Read by the signal handler. */
 static struct argosy_worker *serving;
-static int64_t drain_ms;
+static _Atomic int64_t drain_ms;
+
+/* A process, and what it serves with. */
+struct service {
+    struct worker_process process;
+    int reload_fd;
+    struct argosy_worker *worker;
+};
 
 /* ---- command line ---- */
 
@@ -100,18 +108,20 @@ static int group_choose(const struct fleet_config *config, enum fleet_group_kind
     return 0;
 }
 
-/* ---- what the worker tells; user_data is the child ---- */
+/* ---- what the worker tells; user_data is the service ---- */
 
 static void worker_ready(void *user_data)
 {
-    struct child *child = user_data;
+    const struct service *service = user_data;
+    struct child *child = service->process.child;
     log_info("worker.ready", "pid=%d identity=%s", (int)getpid(), child->identity);
     child_ready(child);
 }
 
 static void worker_turned(void *user_data)
 {
-    child_progress(user_data);
+    const struct service *service = user_data;
+    child_progress(service->process.child);
 }
 
 static void worker_logged(void *user_data, const struct argosy_log_record *record)
@@ -121,6 +131,62 @@ static void worker_logged(void *user_data, const struct argosy_log_record *recor
     log_write_run(is_code ? LOG_LEVEL_INFO : LOG_LEVEL_WARN,
                   is_code ? "workflow.logged" : "worker.reported", record->workflow_type,
                   record->workflow_id, record->run_id, record->text);
+}
+
+/* ---- reloading ---- */
+
+static void drain_time_set(const struct fleet_group *group)
+{
+    drain_ms = (int64_t)group->grace_ms * DRAIN_SHARE_PERCENT / 100;
+}
+
+static bool is_served(const struct fleet_group *group, const char *queue)
+{
+    for (size_t i = 0; i < group->queue_count; i++) {
+        if (strcmp(group->queues[i].name, queue) == 0)
+            return group->activities;
+    }
+    return false;
+}
+
+static int slots_take(const struct service *service, const struct fleet_group *group,
+                      struct error *err)
+{
+    for (size_t i = 0; i < group->queue_count; i++) {
+        const struct fleet_group_queue *queue = &group->queues[i];
+        if (!is_served(service->process.group, queue->name))
+            continue;
+        struct argosy_error why = {0};
+        int code = argosy_worker_set_slots(service->worker, queue->name, queue->slots, &why);
+        if (code != 0)
+            return error_set(err, code, "queue \"%s\": %s", queue->name, why.text);
+    }
+    return 0;
+}
+
+/* Takes over what can be taken over without a restart. With an error in the config all stays. */
+static void worker_reload(void *user_data)
+{
+    const struct service *service = user_data;
+    const struct fleet_group *group = service->process.group;
+    struct fleet_config *config = NULL;
+    struct error err = {0};
+    if (!child_reload_take(service->reload_fd))
+        return;
+    int code = fleet_config_load(service->process.config->source, &config, &err);
+    if (code == 0)
+        code = group_choose(config, group->kind, group->name, &group, &err);
+    if (code == 0)
+        code = slots_take(service, group, &err);
+    if (code == 0) {
+        drain_time_set(group);
+        log_info("worker.reloaded", "pid=%d group=%s", (int)getpid(), group->name);
+    } else {
+        char quoted[2 * ERROR_TEXT_MAX];
+        log_error("worker.reload_failed", "code=%s reason=%s", error_name(code),
+                  log_quote(err.text, quoted, sizeof quoted));
+    }
+    fleet_config_destroy(config);
 }
 
 /* ---- serving ---- */
@@ -153,10 +219,11 @@ static int codecs_load(const struct fleet_config *config, struct argosy_codecs *
     return 0;
 }
 
-static int worker_create(const struct worker_program *program, const struct worker_process *process,
+static int worker_create(const struct worker_program *program, struct service *service,
                          const struct argosy_registry *registry, const struct argosy_codecs *codecs,
-                         struct argosy_worker **ret_worker, struct error *err)
+                         struct error *err)
 {
+    const struct worker_process *process = &service->process;
     const struct fleet_group *group = process->group;
     struct child *child = process->child;
     struct fleet_endpoint endpoint;
@@ -181,13 +248,15 @@ static int worker_create(const struct worker_program *program, const struct work
         .queue_count = group->queue_count,
         .without_workflows = !group->workflows,
         .without_activities = !group->activities,
-        .user_data = child,
+        .user_data = service,
         .on_ready = worker_ready,
         .on_turn = program->loop_is_progress ? worker_turned : NULL,
+        .on_watch = worker_reload,
+        .watch_fd = service->reload_fd,
         .on_log = worker_logged,
     };
     struct argosy_error why = {0};
-    code = argosy_worker_create(&options, registry, ret_worker, &why);
+    code = argosy_worker_create(&options, registry, &service->worker, &why);
     free(queues);
     return code == 0 ? 0 : error_set(err, code, "group \"%s\": %s", group->name, why.text);
 }
@@ -210,7 +279,7 @@ static int worker_run(struct argosy_worker *worker, const struct fleet_group *gr
                       struct error *err)
 {
     serving = worker;
-    drain_ms = (int64_t)group->grace_ms * DRAIN_SHARE_PERCENT / 100;
+    drain_time_set(group);
     signals_set(stop_on_signal);
     struct argosy_error why = {0};
     int code = argosy_worker_run(worker, &why);
@@ -222,10 +291,10 @@ static int worker_run(struct argosy_worker *worker, const struct fleet_group *gr
 }
 
 /* Serves with what is open until told to stop. */
-static int serve(const struct worker_program *program, void *context,
-                 const struct worker_process *process, struct error *err)
+static int serve(const struct worker_program *program, void *context, struct service *service,
+                 struct error *err)
 {
-    struct argosy_worker *worker = NULL;
+    const struct worker_process *process = &service->process;
     struct argosy_codecs *codecs = NULL;
     struct argosy_registry *registry = argosy_registry_create();
     if (registry == NULL)
@@ -234,13 +303,13 @@ static int serve(const struct worker_program *program, void *context,
     if (code == 0)
         code = codecs_load(process->config, &codecs, err);
     if (code == 0)
-        code = worker_create(program, process, registry, codecs, &worker, err);
+        code = worker_create(program, service, registry, codecs, err);
     if (code == 0) {
         log_info("worker.started", "pid=%d group=%s index=%s", (int)getpid(), process->group->name,
                  process->index);
-        code = worker_run(worker, process->group, err);
+        code = worker_run(service->worker, process->group, err);
     }
-    argosy_worker_destroy(worker);
+    argosy_worker_destroy(service->worker);
     argosy_codecs_destroy(codecs);
     argosy_registry_destroy(registry);
     return code;
@@ -268,32 +337,53 @@ static int exit_status(int code)
 }
 
 static int open_and_serve(const struct worker_program *program, void *context,
-                          const struct worker_process *process, struct error *err)
+                          struct service *service, struct error *err)
 {
-    int code = program->open != NULL ? program->open(context, process, err) : 0;
+    int code = program->open != NULL ? program->open(context, &service->process, err) : 0;
     if (code != 0)
         return code;
-    code = serve(program, context, process, err);
+    code = serve(program, context, service, err);
     if (program->close != NULL)
         program->close(context);
     return code;
 }
 
 static int run(const struct worker_program *program, void *context,
-               const struct arguments *arguments, const struct fleet_config *config,
+               const struct arguments *arguments, const struct fleet_config *config, int reload_fd,
                struct error *err)
 {
     struct child child;
-    struct worker_process process = {.config = config, .child = &child, .index = arguments->index};
-    int code = group_choose(config, program->kind, arguments->group, &process.group, err);
+    struct service service = {
+        .process = {.config = config, .child = &child, .index = arguments->index},
+        .reload_fd = reload_fd};
+    struct worker_process *process = &service.process;
+    int code = group_choose(config, program->kind, arguments->group, &process->group, err);
     if (code == 0)
-        code = child_init(&child, process.group->name, err);
+        code = child_init(&child, process->group->name, err);
     if (code == 0)
-        code = storage_client_open(config, child.identity, &process.storage, err);
+        code = storage_client_open(config, child.identity, &process->storage, err);
     if (code != 0)
         return code;
-    code = open_and_serve(program, context, &process, err);
-    storage_client_close(process.storage);
+    code = open_and_serve(program, context, &service, err);
+    storage_client_close(process->storage);
+    return code;
+}
+
+/* From before the config is read for the first time, so that no change of it is missed. */
+static int load_and_run(const struct worker_program *program, void *context,
+                        const struct arguments *arguments, struct error *err)
+{
+    struct fleet_config *config = NULL;
+    int reload_fd = child_reload_fd(err);
+    if (reload_fd < 0)
+        return reload_fd;
+    int code = fleet_config_load(arguments->config, &config, err) == 0 ? 0 : ERR_CONFIG;
+    if (code == 0) {
+        log_open(program->name, config->log_level, config->log_format);
+        code = run(program, context, arguments, config, reload_fd, err);
+    }
+    fleet_config_destroy(config);
+    close(reload_fd);
     return code;
 }
 
@@ -303,21 +393,13 @@ int worker_program_main(const struct worker_program *program, void *context, int
     int status = arguments_parse(program, argc, argv, &arguments);
     if (status >= 0)
         return status;
-    struct fleet_config *config = NULL;
     struct error err = {0};
     log_open(program->name, LOG_LEVEL_INFO, LOG_FORMAT_LOGFMT);
-    int code = fleet_config_load(arguments.config, &config, &err);
-    if (code == 0) {
-        log_open(program->name, config->log_level, config->log_format);
-        code = run(program, context, &arguments, config, &err);
-    } else {
-        code = ERR_CONFIG;
-    }
+    int code = load_and_run(program, context, &arguments, &err);
     if (code != 0) {
         char quoted[2 * ERROR_TEXT_MAX];
         log_error("worker.failed", "code=%s text=%s", error_name(err.code),
                   log_quote(err.text, quoted, sizeof quoted));
     }
-    fleet_config_destroy(config);
     return exit_status(code);
 }

@@ -70,7 +70,8 @@ ARGOSY_API int argosy_worker_run(struct argosy_worker *worker, struct argosy_err
  * Async-signal-safe. */
 ARGOSY_API void argosy_worker_stop(struct argosy_worker *worker, int64_t grace_ms);
 
-/* Changes the slots of a queue while it runs; running activities are left alone.
+/* Changes the slots of a queue while it runs; running activities are left alone. What an operator
+ * has set for each process of the fleet goes before it.
  * ARGOSY_ERR_NOT_FOUND for a queue that the worker does not serve. */
 ARGOSY_API int argosy_worker_set_slots(struct argosy_worker *worker, const char *queue, int slots,
                                        struct argosy_error *err);

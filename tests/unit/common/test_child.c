@@ -160,6 +160,20 @@ static int terminate_is_readable(void)
     return 0;
 }
 
+static int reload_is_readable(void)
+{
+    struct pollfd poll_fd = {.events = POLLIN};
+    signal(SIGHUP, SIG_IGN); /* as its supervisor starts it */
+    poll_fd.fd = child_reload_fd(NULL);
+    EXPECT(poll_fd.fd >= 0);
+    EXPECT(!child_reload_take(poll_fd.fd));
+    EXPECT(raise(SIGHUP) == 0 && raise(SIGHUP) == 0);
+    EXPECT(poll(&poll_fd, 1, 0) == 1);
+    EXPECT(child_reload_take(poll_fd.fd));
+    EXPECT(poll(&poll_fd, 1, 0) == 0);
+    return 0;
+}
+
 static void runs_by_hand(void **state)
 {
     (void)state;
@@ -197,6 +211,12 @@ static void receives_signals_as_events(void **state)
     assert_int_equal(run(terminate_is_readable, getpid()), 0);
 }
 
+static void receives_calls_to_reload(void **state)
+{
+    (void)state;
+    assert_int_equal(run(reload_is_readable, getpid()), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -206,6 +226,7 @@ int main(void)
         cmocka_unit_test(knows_a_supervisor_that_is_gone),
         cmocka_unit_test(refuses_malformed_variables),
         cmocka_unit_test(receives_signals_as_events),
+        cmocka_unit_test(receives_calls_to_reload),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
