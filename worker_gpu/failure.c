@@ -21,8 +21,5 @@ int failure_set(struct argosy_activity *activity, const char *type, const struct
 {
     if (type == NULL)
         return argosy_error_set(ret_error, err->code, "%s", err->text);
-    return argosy_failure_raise(
-        argosy_activity_arena(activity),
-        &(struct argosy_failure_options){.type = type, .message = err->text, .non_retryable = true},
-        ret_error);
+    return failure_final(argosy_activity_arena(activity), type, ret_error, "%s", err->text);
 }

@@ -11,8 +11,8 @@
 #include <argosy/activity.h>
 
 #include "common/error.h"
+#include "workflows/failure.h"
 
-#define FAILURE_INVALID_INPUT   "InvalidInput"
 #define FAILURE_MODEL_NOT_FOUND "ModelNotFound" /* the text names the nearest */
 #define FAILURE_INVALID_MODEL   "InvalidModel"  /* damaged, or of a kind that is not served */
 

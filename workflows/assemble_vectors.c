@@ -10,6 +10,7 @@
 #include "models/safetensors_writer.h"
 #include "workflows/artifact_reference.h"
 #include "workflows/embed_file.h"
+#include "workflows/failure.h"
 #include "workflows/json_payload.h"
 #include "workflows/scratch_file.h"
 #include "workflows/shipped.h"
@@ -202,7 +203,7 @@ int assemble_vectors(struct argosy_activity *activity, void *user_data,
     assembly->activity = activity;
     int code = make(assembly, ret_result, &why);
     free(assembly);
-    return code == 0 ? 0
-                     : json_activity_fail(&why, FAILURE_EMBED_INPUT,
-                                          argosy_activity_arena(activity), err);
+    return code == 0
+               ? 0
+               : failure_from(argosy_activity_arena(activity), FAILURE_INVALID_INPUT, &why, err);
 }

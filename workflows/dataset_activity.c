@@ -13,6 +13,7 @@
 
 #include "workflows/artifact_reference.h"
 #include "workflows/dataset.h"
+#include "workflows/failure.h"
 #include "workflows/fine_tune.h"
 #include "workflows/json_payload.h"
 #include "workflows/scratch_file.h"
@@ -110,7 +111,7 @@ int validate_dataset(struct argosy_activity *activity, void *user_data,
         code = json_payload_write(dataset_report_json(dataset_report(opened.dataset)), arena,
                                   &report, &why);
     if (code != 0)
-        code = json_activity_fail(&why, "InvalidInput", arena, err);
+        code = failure_from(arena, FAILURE_INVALID_INPUT, &why, err);
     else if (!dataset_is_fit(opened.dataset))
         code = unfit_fail(dataset_report(opened.dataset), &report, arena, err);
     else
@@ -246,5 +247,5 @@ int store_dataset(struct argosy_activity *activity, void *user_data,
                                   arena, ret_result, &why);
     json_decref(parts);
     dataset_close(&opened);
-    return code == 0 ? 0 : json_activity_fail(&why, "InvalidInput", arena, err);
+    return code == 0 ? 0 : failure_from(arena, FAILURE_INVALID_INPUT, &why, err);
 }

@@ -20,10 +20,11 @@
 
 #include "common/fleet_config.h"
 #include "storage/vectors.h"
-#include "workflows/activity_json.h"
 #include "workflows/artifact_reference.h"
+#include "workflows/failure.h"
 #include "workflows/ingest_activity.h"
 #include "workflows/ingest_request.h"
+#include "workflows/json_payload.h"
 #include "workflows/shipped.h"
 
 /* Texts of one batch: 65,000 tokens at 254 a text, four full GPU batches. What a kill can cost is a
@@ -126,7 +127,7 @@ static struct argosy_future *step_start(struct ingest *ingest,
     struct argosy_activity_options options = *step;
     struct argosy_payload payload = {0};
     /* Out of memory, the step gets no input and says so. */
-    json_payload(input, ingest->arena, &payload, NULL);
+    json_payload_make(input, ingest->arena, &payload, NULL);
     options.input = (struct argosy_payloads){&payload, 1};
     return argosy_activity_start(ingest->workflow, &options);
 }
@@ -137,7 +138,7 @@ static int step_await(struct ingest *ingest, struct argosy_future *future, json_
 {
     struct argosy_payload payload;
     int code = argosy_await(future, &payload, err);
-    return code == 0 ? json_object_load(&payload, ingest->arena, ret_result, err) : code;
+    return code == 0 ? json_payload_read_object(&payload, ingest->arena, ret_result, err) : code;
 }
 
 static int result_wrong(struct ingest *ingest, const char *activity, struct argosy_error *err)

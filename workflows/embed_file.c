@@ -12,6 +12,7 @@
 
 #include "common/fleet_config.h"
 #include "workflows/artifact_reference.h"
+#include "workflows/failure.h"
 #include "workflows/json_payload.h"
 #include "workflows/shipped.h"
 
@@ -163,15 +164,6 @@ static int read_part(struct embed_run *run, struct part *part, const json_t *res
 
 /* ---- steps ---- */
 
-/* An activity's input from json, which is taken. */
-static int input_of(struct embed_run *run, json_t *json, struct argosy_payload *ret_input,
-                    struct argosy_error *err)
-{
-    struct error why = {0};
-    int code = json_payload_write(json, run->arena, ret_input, &why);
-    return code == 0 ? 0 : argosy_error_set(err, code, "%s", why.text);
-}
-
 /* What `read` makes of a payload; its errors are the run's. */
 static int result_read(struct embed_run *run, const struct argosy_payload *payload,
                        int read(struct embed_run *run, const json_t *json, struct error *err),
@@ -184,7 +176,7 @@ static int result_read(struct embed_run *run, const struct argosy_payload *paylo
         code = read(run, json, &why);
         json_decref(json);
     }
-    return code == 0 ? 0 : json_activity_fail(&why, FAILURE_EMBED_INPUT, run->arena, err);
+    return code == 0 ? 0 : failure_from(run->arena, FAILURE_INVALID_INPUT, &why, err);
 }
 
 static int storage_step(struct embed_run *run, const char *type, const struct argosy_payload *input,
@@ -206,10 +198,10 @@ static int plan(struct embed_run *run, struct argosy_error *err)
 {
     struct argosy_payload input, result;
     run->stage = "plan";
-    int code = input_of(run,
-                        json_pack("{s:o, s:I}", "input", artifact_reference_create(&run->input),
-                                  "part_texts", (json_int_t)run->part_texts),
-                        &input, err);
+    int code =
+        json_payload_make(json_pack("{s:o, s:I}", "input", artifact_reference_create(&run->input),
+                                    "part_texts", (json_int_t)run->part_texts),
+                          run->arena, &input, err);
     if (code == 0)
         code = storage_step(run, ACTIVITY_PLAN_TEXTS, &input, &result, err);
     return code == 0 ? result_read(run, &result, read_plan, err) : code;
@@ -219,12 +211,11 @@ static int part_start(struct embed_run *run, const struct part *part,
                       struct argosy_future **ret_future, struct argosy_error *err)
 {
     struct argosy_payload input;
-    int code = input_of(run,
-                        json_pack("{s:o, s:I, s:I, s:I, s:s*}", "texts",
-                                  artifact_reference_create(&run->input), "offset",
-                                  (json_int_t)part->offset, "count", (json_int_t)part->count,
-                                  "line", (json_int_t)part->line, "model", run->model),
-                        &input, err);
+    int code = json_payload_make(
+        json_pack("{s:o, s:I, s:I, s:I, s:s*}", "texts", artifact_reference_create(&run->input),
+                  "offset", (json_int_t)part->offset, "count", (json_int_t)part->count, "line",
+                  (json_int_t)part->line, "model", run->model),
+        run->arena, &input, err);
     if (code != 0)
         return code;
     *ret_future = argosy_activity_start(run->workflow, &(struct argosy_activity_options){
@@ -253,7 +244,7 @@ static int part_end(struct embed_run *run, struct part *part, struct argosy_futu
         code = read_part(run, part, result, &why);
         json_decref(result);
     }
-    return code == 0 ? 0 : json_activity_fail(&why, FAILURE_EMBED_INPUT, run->arena, err);
+    return code == 0 ? 0 : failure_from(run->arena, FAILURE_INVALID_INPUT, &why, err);
 }
 
 /* Parts under way, in the order they were started but for the places of those that ended. */
@@ -314,10 +305,9 @@ static int assemble(struct embed_run *run, struct argosy_error *err)
 {
     struct argosy_payload input, result;
     run->stage = "assemble";
-    int code = input_of(run,
-                        json_pack("{s:s, s:I, s:o}", "format", run->format, "dimension",
-                                  (json_int_t)run->dimension, "parts", parts_json(run)),
-                        &input, err);
+    int code = json_payload_make(json_pack("{s:s, s:I, s:o}", "format", run->format, "dimension",
+                                           (json_int_t)run->dimension, "parts", parts_json(run)),
+                                 run->arena, &input, err);
     if (code == 0)
         code = storage_step(run, ACTIVITY_ASSEMBLE_VECTORS, &input, &result, err);
     return code == 0 ? result_read(run, &result, read_output, err) : code;
@@ -340,12 +330,11 @@ int embed_file(struct argosy_workflow *workflow, void *user_data, struct argosy_
         code = assemble(run, err);
     if (code != 0)
         return code;
-    return input_of(run,
-                    json_pack("{s:o, s:o, s:s, s:I, s:I, s:I, s:s}", "output",
-                              artifact_reference_create(&run->output), "input",
-                              artifact_reference_create(&run->input), "format", run->format,
-                              "count", (json_int_t)run->count, "dimension",
-                              (json_int_t)run->dimension, "truncated", (json_int_t)run->truncated,
-                              "model", run->used_model),
-                    ret_result, err);
+    return json_payload_make(json_pack("{s:o, s:o, s:s, s:I, s:I, s:I, s:s}", "output",
+                                       artifact_reference_create(&run->output), "input",
+                                       artifact_reference_create(&run->input), "format",
+                                       run->format, "count", (json_int_t)run->count, "dimension",
+                                       (json_int_t)run->dimension, "truncated",
+                                       (json_int_t)run->truncated, "model", run->used_model),
+                             run->arena, ret_result, err);
 }

@@ -29,8 +29,6 @@
 #include <argosy/activity.h>
 #include <argosy/workflow.h>
 
-#define FAILURE_EMBED_INPUT "InvalidInput"
-
 /* Texts of a part: what a killed worker's part costs at most, and seldom more than a minute on a
  * CPU. Parts are merged in pairs while a file has more than the second number: each takes three
  * events of the history, which may have 51,200. */

@@ -15,6 +15,7 @@
 
 #include "common/fleet_config.h"
 #include "workflows/artifact_reference.h"
+#include "workflows/failure.h"
 #include "workflows/json_payload.h"
 #include "workflows/shipped.h"
 
@@ -80,7 +81,7 @@ struct fine_tune_run {
 
 static int fail(struct fine_tune_run *run, const struct error *from, struct argosy_error *err)
 {
-    return json_activity_fail(from, "InvalidInput", argosy_workflow_arena(run->workflow), err);
+    return failure_from(argosy_workflow_arena(run->workflow), FAILURE_INVALID_INPUT, from, err);
 }
 
 /* ---- the query "progress" ---- */
@@ -123,9 +124,7 @@ static int progress(struct argosy_workflow *workflow, const struct argosy_payloa
         json_object_set_new(answer, "activity", json_string(ACTIVITY_TRAIN_CLASSIFIER));
     }
     progress_trained(run, answer);
-    struct error why;
-    int code = json_payload_write(answer, argosy_workflow_arena(workflow), ret_answer, &why);
-    return code == 0 ? 0 : argosy_error_set(err, code, "%s", why.text);
+    return json_payload_make(answer, argosy_workflow_arena(workflow), ret_answer, err);
 }
 
 /* ---- steps ---- */

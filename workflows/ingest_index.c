@@ -13,9 +13,10 @@
 #include <unistd.h>
 
 #include "common/arena.h"
-#include "workflows/activity_json.h"
 #include "workflows/artifact_reference.h"
 #include "workflows/chunk_file.h"
+#include "workflows/failure.h"
+#include "workflows/json_payload.h"
 #include "workflows/shipped.h"
 
 _Static_assert(__BYTE_ORDER == __LITTLE_ENDIAN, "vectors are read as they are stored");
@@ -278,7 +279,7 @@ int index_chunks(struct argosy_activity *activity, void *user_data,
     const struct shipped_context *context = user_data;
     struct argosy_arena *arena = argosy_activity_arena(activity);
     json_t *input;
-    int code = json_object_load(argosy_activity_input(activity), arena, &input, err);
+    int code = json_payload_read_object(argosy_activity_input(activity), arena, &input, err);
     if (code != 0)
         return code;
     struct indexing *indexing = calloc(1, sizeof *indexing);
@@ -294,12 +295,10 @@ int index_chunks(struct argosy_activity *activity, void *user_data,
     arena_init(&indexing->arena, UPLOAD_SIZE_MAX);
     code = indexing_run(indexing, input, &count, &why);
     if (code == 0)
-        code =
-            json_payload(json_pack("{s:I}", "chunks", (json_int_t)count), arena, ret_result, err);
+        code = json_payload_make(json_pack("{s:I}", "chunks", (json_int_t)count), arena, ret_result,
+                                 err);
     else if (code == ERR_CLOSED && argosy_activity_is_draining(activity))
         code = ARGOSY_ACTIVITY_RELEASED;
-    else if (code == ERR_CANCELED)
-        code = argosy_error_set(err, ARGOSY_ERR_CANCELED, "%s", why.text);
     else
         code = failure_from(arena, FAILURE_COLLECTION, &why, err);
     if (indexing->plan != NULL)
@@ -335,7 +334,7 @@ int commit_document(struct argosy_activity *activity, void *user_data,
     const struct shipped_context *context = user_data;
     struct argosy_arena *arena = argosy_activity_arena(activity);
     json_t *input;
-    int code = json_object_load(argosy_activity_input(activity), arena, &input, err);
+    int code = json_payload_read_object(argosy_activity_input(activity), arena, &input, err);
     if (code != 0)
         return code;
     struct error why = {0};

@@ -15,11 +15,12 @@
 #include "models/model_config.h"
 #include "models/model_store.h"
 #include "models/sha256.h"
-#include "workflows/activity_json.h"
 #include "workflows/artifact_reference.h"
 #include "workflows/chunk_file.h"
 #include "workflows/document_text.h"
+#include "workflows/failure.h"
 #include "workflows/ingest_request.h"
+#include "workflows/json_payload.h"
 #include "workflows/scratch_file.h"
 #include "workflows/section_list.h"
 #include "workflows/shipped.h"
@@ -237,8 +238,6 @@ static int document_chunk(struct load *load, int fd, struct argosy_error *err)
         chunker_end(load->cutter.chunker);
         code = chunks_take(load, &why);
     }
-    if (code == ERR_CANCELED)
-        return argosy_error_set(err, ARGOSY_ERR_CANCELED, "%s", why.text);
     if (code == ERR_CLOSED)
         return ARGOSY_ACTIVITY_RELEASED;
     if (code != 0)
@@ -267,7 +266,7 @@ static int load_finish(struct load *load, struct argosy_payload *ret_result,
     struct error why = {0};
     if (scratch_file_put(load->file, load->context->storage, load->activity, &chunks, &why) != 0)
         return failure_from(arena, FAILURE_ARTIFACT, &why, err);
-    return json_payload(
+    return json_payload_make(
         json_pack("{s:o, s:I, s:I, s:s, s:I}", "chunks", artifact_reference_create(&chunks),
                   "count", (json_int_t)load->count, "bytes", (json_int_t)load->bytes, "model",
                   load->cutter.model, "dimension", (json_int_t)load->cutter.config.hidden_size),

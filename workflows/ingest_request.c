@@ -9,8 +9,9 @@
 #include "common/nearest.h"
 #include "models/sha256.h"
 #include "storage/vectors.h"
-#include "workflows/activity_json.h"
 #include "workflows/artifact_reference.h"
+#include "workflows/failure.h"
+#include "workflows/json_payload.h"
 
 /* What is being read: the first failure counts. */
 struct reading {
@@ -130,7 +131,8 @@ static const char *metadata_read(struct reading *reading)
     if (reading->code != 0)
         return NULL;
     struct argosy_payload text;
-    int code = json_payload(json_incref((json_t *)metadata), reading->arena, &text, reading->err);
+    int code =
+        json_payload_make(json_incref((json_t *)metadata), reading->arena, &text, reading->err);
     if (code != 0) {
         reading->code = reading->code != 0 ? reading->code : code;
         return NULL;
@@ -149,7 +151,7 @@ int ingest_request_read(const struct argosy_payload *input, struct argosy_arena 
     static const char *const names[] = {"document_id", "collection",   "source",       "metadata",
                                         "model",       "chunk_tokens", "chunk_overlap"};
     json_t *object;
-    int code = json_object_load(input, arena, &object, err);
+    int code = json_payload_read_object(input, arena, &object, err);
     if (code != 0)
         return code;
     struct reading reading = {.object = object, .arena = arena, .err = err};

@@ -35,7 +35,7 @@ struct ingest_request {
     int64_t chunk_overlap; /* -1: an eighth of chunk_tokens */
 };
 
-/* Fails with FAILURE_INVALID_INPUT (activity_json.h), naming the member. */
+/* Fails with FAILURE_INVALID_INPUT (failure.h), naming the member. */
 int ingest_request_read(const struct argosy_payload *input, struct argosy_arena *arena,
                         struct ingest_request *ret_request, struct argosy_error *err);
 

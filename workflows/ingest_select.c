@@ -10,10 +10,11 @@
 #include <string.h>
 
 #include "common/arena.h"
-#include "workflows/activity_json.h"
 #include "workflows/artifact_reference.h"
 #include "workflows/chunk_file.h"
 #include "workflows/digest_table.h"
+#include "workflows/failure.h"
+#include "workflows/json_payload.h"
 #include "workflows/scratch_file.h"
 #include "workflows/shipped.h"
 
@@ -171,12 +172,13 @@ int select_new_chunks(struct argosy_activity *activity, void *user_data,
     struct argosy_arena *arena = argosy_activity_arena(activity);
     struct selection selection = {
         .activity = activity, .context = user_data, .batches = json_array()};
-    int code = json_object_load(argosy_activity_input(activity), arena, &selection.input, err);
+    int code =
+        json_payload_read_object(argosy_activity_input(activity), arena, &selection.input, err);
     if (code == 0) {
         json_t *result = NULL;
         struct error why = {0};
         code = selection_run(&selection, &result, &why) == 0
-                   ? json_payload(result, arena, ret_result, err)
+                   ? json_payload_make(result, arena, ret_result, err)
                    : failure_from(arena, FAILURE_ARTIFACT, &why, err);
     }
     if (selection.texts != NULL)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/limits.h"
+#include "workflows/failure.h"
 
 #define DUMP_FLAGS (JSON_ENCODE_ANY | JSON_COMPACT)
 
@@ -46,13 +47,27 @@ int json_payload_write(json_t *value, struct argosy_arena *arena,
     return code;
 }
 
-int json_activity_fail(const struct error *from, const char *type, struct argosy_arena *arena,
-                       struct argosy_error *err)
+int json_payload_read_object(const struct argosy_payload *payload, struct argosy_arena *arena,
+                             json_t **ret_object, struct argosy_error *err)
 {
-    if (from->code != ERR_INVALID && from->code != ERR_NOT_FOUND)
-        return argosy_error_set(err, from->code, "%s", from->text);
-    return argosy_failure_raise(arena,
-                                &(struct argosy_failure_options){
-                                    .type = type, .message = from->text, .non_retryable = true},
-                                err);
+    struct error why = {0};
+    json_t *value;
+    if (argosy_payload_is_null(payload))
+        return failure_final(arena, FAILURE_INVALID_INPUT, err, "the input is missing or null");
+    if (json_payload_read(payload, &value, &why) != 0)
+        return failure_from(arena, FAILURE_INVALID_INPUT, &why, err);
+    if (!json_is_object(value)) {
+        json_decref(value);
+        return failure_final(arena, FAILURE_INVALID_INPUT, err, "the input is not a JSON object");
+    }
+    *ret_object = value;
+    return 0;
+}
+
+int json_payload_make(json_t *value, struct argosy_arena *arena, struct argosy_payload *ret_payload,
+                      struct argosy_error *err)
+{
+    struct error why = {0};
+    int code = json_payload_write(value, arena, ret_payload, &why);
+    return code == 0 ? 0 : argosy_error_set(err, code, "%s", why.text);
 }

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * json_payload: JSON values in and out of payloads, and how activities that work with them fail.
+ * json_payload: JSON values in and out of payloads.
  * Threading: any thread; no state.
  */
 #ifndef ARGOSY_WORKFLOWS_JSON_PAYLOAD_H
 #define ARGOSY_WORKFLOWS_JSON_PAYLOAD_H
 
-#include <argosy/failure.h>
+#include <argosy/error.h>
 #include <argosy/payload.h>
 
 #include <jansson.h>
@@ -21,9 +21,12 @@ int json_payload_read(const struct argosy_payload *payload, json_t **ret_value, 
 int json_payload_write(json_t *value, struct argosy_arena *arena,
                        struct argosy_payload *ret_payload, struct error *err);
 
-/* Fails an activity or workflow as err says: ERR_INVALID and ERR_NOT_FOUND as a failure of that
- * type that is not tried again, others by their code. */
-int json_activity_fail(const struct error *from, const char *type, struct argosy_arena *arena,
-                       struct argosy_error *err);
+/* The same where the caller's own error is an activity's or a workflow's: a payload that must hold
+ * a JSON object (the caller releases it; anything else fails with FAILURE_INVALID_INPUT, not to be
+ * tried again), and a value that becomes a payload. */
+int json_payload_read_object(const struct argosy_payload *payload, struct argosy_arena *arena,
+                             json_t **ret_object, struct argosy_error *err);
+int json_payload_make(json_t *value, struct argosy_arena *arena, struct argosy_payload *ret_payload,
+                      struct argosy_error *err);
 
 #endif

@@ -7,6 +7,7 @@
 #include "models/text_lines.h"
 #include "workflows/artifact_reference.h"
 #include "workflows/embed_file.h"
+#include "workflows/failure.h"
 #include "workflows/json_payload.h"
 #include "workflows/shipped.h"
 
@@ -158,7 +159,7 @@ int plan_texts(struct argosy_activity *activity, void *user_data, struct argosy_
     plan->activity = activity;
     int code = make(plan, user_data, ret_result, &why);
     free(plan);
-    return code == 0 ? 0
-                     : json_activity_fail(&why, FAILURE_EMBED_INPUT,
-                                          argosy_activity_arena(activity), err);
+    return code == 0
+               ? 0
+               : failure_from(argosy_activity_arena(activity), FAILURE_INVALID_INPUT, &why, err);
 }

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "workflows/artifact_reference.h"
+#include "workflows/failure.h"
 #include "workflows/fine_tune.h"
 #include "workflows/json_payload.h"
 #include "workflows/shipped.h"
@@ -145,5 +146,5 @@ int register_model(struct argosy_activity *activity, void *user_data,
     if (code == 0)
         code = json_payload_write(result_make(&registration, version), arena, ret_result, &why);
     registration_fini(&registration);
-    return code == 0 ? 0 : json_activity_fail(&why, "InvalidInput", arena, err);
+    return code == 0 ? 0 : failure_from(arena, FAILURE_INVALID_INPUT, &why, err);
 }

@@ -13,7 +13,8 @@
 #include "common/fleet_config.h"
 #include "common/nearest.h"
 #include "storage/vectors.h"
-#include "workflows/activity_json.h"
+#include "workflows/failure.h"
+#include "workflows/json_payload.h"
 #include "workflows/search_activity.h"
 #include "workflows/shipped.h"
 #include "workflows/text.h"
@@ -94,7 +95,7 @@ static int question_read(const struct argosy_payload *input, struct argosy_arena
                          struct question *ret_question, struct argosy_error *err)
 {
     json_t *object;
-    int code = json_object_load(input, arena, &object, err);
+    int code = json_payload_read_object(input, arena, &object, err);
     if (code != 0)
         return code;
     code = question_check(object, arena, err);
@@ -115,7 +116,7 @@ static int question_read(const struct argosy_payload *input, struct argosy_arena
     };
     struct argosy_payload text;
     if (json_is_object(filter)) {
-        code = json_payload(json_incref((json_t *)filter), arena, &text, err);
+        code = json_payload_make(json_incref((json_t *)filter), arena, &text, err);
         if (code == 0)
             question.filter =
                 argosy_arena_printf(arena, "%.*s", (int)text.size, (const char *)text.data);
@@ -134,8 +135,8 @@ static int model_find(struct argosy_workflow *workflow, struct question *questio
         return 0;
     struct argosy_arena *arena = argosy_workflow_arena(workflow);
     struct argosy_payload input, result, model;
-    int code =
-        json_payload(json_pack("{s:s}", "collection", question->collection), arena, &input, err);
+    int code = json_payload_make(json_pack("{s:s}", "collection", question->collection), arena,
+                                 &input, err);
     if (code == 0)
         code = argosy_activity_execute(workflow,
                                        &(struct argosy_activity_options){
@@ -158,9 +159,9 @@ static int question_embed(struct argosy_workflow *workflow, const struct questio
                           struct argosy_payload *ret_vector, struct argosy_error *err)
 {
     struct argosy_payload input;
-    int code = json_payload(json_pack("{s:[s], s:s, s:s}", "texts", question->text, "model",
-                                      question->model, "format", "binary"),
-                            argosy_workflow_arena(workflow), &input, err);
+    int code = json_payload_make(json_pack("{s:[s], s:s, s:s}", "texts", question->text, "model",
+                                           question->model, "format", "binary"),
+                                 argosy_workflow_arena(workflow), &input, err);
     if (code != 0)
         return code;
     return argosy_activity_execute(workflow,
@@ -185,7 +186,7 @@ static int neighbours_search(struct argosy_workflow *workflow, const struct ques
                               question->model, "k", question->k);
     if (question->filter != NULL)
         json_object_set_new(query, "filter", json_loads(question->filter, 0, NULL));
-    int code = json_payload(query, argosy_workflow_arena(workflow), &input, err);
+    int code = json_payload_make(query, argosy_workflow_arena(workflow), &input, err);
     if (code != 0)
         return code;
     return argosy_activity_execute(workflow,

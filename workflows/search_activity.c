@@ -8,7 +8,8 @@
 #include "common/arena.h"
 #include "common/nearest.h"
 #include "storage/vectors.h"
-#include "workflows/activity_json.h"
+#include "workflows/failure.h"
+#include "workflows/json_payload.h"
 #include "workflows/shipped.h"
 
 /* k texts of the largest size with their metadata; the result is bounded by a payload anyway. */
@@ -137,7 +138,7 @@ static int answer(struct argosy_activity *activity, int code, json_t *result,
     struct argosy_arena *arena = argosy_activity_arena(activity);
     if (code != 0)
         return failure_from(arena, FAILURE_SEARCH_REFUSED, why, err);
-    code = json_payload(result, arena, ret_result, err);
+    code = json_payload_make(result, arena, ret_result, err);
     return code == ARGOSY_ERR_LIMIT
                ? failure_final(arena, FAILURE_SEARCH_REFUSED, err,
                                "the answer is larger than a result may be: ask for a smaller k")
@@ -149,8 +150,8 @@ int find_collection(struct argosy_activity *activity, void *user_data,
 {
     const struct shipped_context *context = user_data;
     json_t *input, *result = NULL;
-    int code = json_object_load(argosy_activity_input(activity), argosy_activity_arena(activity),
-                                &input, err);
+    int code = json_payload_read_object(argosy_activity_input(activity),
+                                        argosy_activity_arena(activity), &input, err);
     if (code != 0)
         return code;
     struct error why = {0};
@@ -165,8 +166,8 @@ int search_vectors(struct argosy_activity *activity, void *user_data,
     const struct shipped_context *context = user_data;
     struct argosy_payloads inputs = argosy_activity_inputs(activity);
     json_t *input, *result = NULL;
-    int code = json_object_load(argosy_activity_input(activity), argosy_activity_arena(activity),
-                                &input, err);
+    int code = json_payload_read_object(argosy_activity_input(activity),
+                                        argosy_activity_arena(activity), &input, err);
     if (code != 0)
         return code;
     struct error why = {0};

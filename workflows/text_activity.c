@@ -7,6 +7,7 @@
 #include <jansson.h>
 
 #include "common/nearest.h"
+#include "workflows/failure.h"
 #include "workflows/text.h"
 
 static int fail(struct argosy_arena *arena, const char *type, const char *message,
@@ -47,15 +48,15 @@ static int input_load(const struct argosy_payload *input, struct argosy_arena *a
                       json_t **ret_value, struct argosy_error *err)
 {
     if (argosy_payload_is_null(input))
-        return fail(arena, "InvalidInput", "the input is missing or null", no_details, err);
+        return fail(arena, FAILURE_INVALID_INPUT, "the input is missing or null", no_details, err);
     if (strcmp(input->encoding, ARGOSY_ENCODING_JSON) != 0)
-        return fail(arena, "InvalidInput",
+        return fail(arena, FAILURE_INVALID_INPUT,
                     argosy_arena_printf(arena, "the input is not JSON but %s", input->encoding),
                     no_details, err);
     json_error_t at;
     json_t *value = json_loadb(input->data, input->size, JSON_DECODE_ANY | JSON_ALLOW_NUL, &at);
     if (value == NULL)
-        return fail(arena, "InvalidInput",
+        return fail(arena, FAILURE_INVALID_INPUT,
                     argosy_arena_printf(arena, "the input is not JSON: line %d, column %d: %s",
                                         at.line, at.column, at.text),
                     no_details, err);
@@ -72,7 +73,7 @@ static int wrong_type(const json_t *value, long index, struct argosy_arena *aren
                                         json_type_name(value))
                   : argosy_arena_printf(arena, "text %ld of the input must be a string, not %s",
                                         index, json_type_name(value));
-    return fail(arena, "InvalidInput", message, no_details, err);
+    return fail(arena, FAILURE_INVALID_INPUT, message, no_details, err);
 }
 
 /* ---- one text, and the model that labels it ---- */
@@ -87,7 +88,7 @@ static int unknown_member(const char *name, struct argosy_arena *arena, struct a
             ? argosy_arena_printf(arena, "the input has no member \"%s\" (did you mean \"%s\"?)",
                                   name, nearest)
             : argosy_arena_printf(arena, "the input has no member \"%s\"", name);
-    return fail(arena, "InvalidInput", message, no_details, err);
+    return fail(arena, FAILURE_INVALID_INPUT, message, no_details, err);
 }
 
 /* A member of the object; its value, if there is one, is a string. */
@@ -98,7 +99,7 @@ static int member_check(const char *name, const json_t *value, struct argosy_are
         return unknown_member(name, arena, err);
     if (json_is_string(value))
         return 0;
-    return fail(arena, "InvalidInput",
+    return fail(arena, FAILURE_INVALID_INPUT,
                 argosy_arena_printf(arena, "\"%s\" of the input must be a string, not %s", name,
                                     json_type_name(value)),
                 no_details, err);
@@ -122,7 +123,8 @@ static int text_find(json_t *value, struct argosy_arena *arena, const json_t **r
     }
     const json_t *text = json_object_get(value, "text");
     if (text == NULL)
-        return fail(arena, "InvalidInput", "\"text\" of the input is missing", no_details, err);
+        return fail(arena, FAILURE_INVALID_INPUT, "\"text\" of the input is missing", no_details,
+                    err);
     *ret_text = text;
     return 0;
 }
@@ -150,7 +152,7 @@ static int clean_string(const json_t *value, struct buffer *out, struct argosy_a
     struct error text_err = {0};
     int code = text_clean(json_string_value(value), json_string_length(value), out, &text_err);
     if (code == ERR_INVALID)
-        return fail(arena, "InvalidInput", text_err.text, no_details, err);
+        return fail(arena, FAILURE_INVALID_INPUT, text_err.text, no_details, err);
     return code == 0 ? 0 : argosy_error_set(err, code, "%s", text_err.text);
 }
 
@@ -160,7 +162,7 @@ static int measure_string(const json_t *value, struct text_measure *ret_measure,
     struct error text_err = {0};
     if (text_measure(json_string_value(value), json_string_length(value), ret_measure, &text_err) !=
         0)
-        return fail(arena, "InvalidInput", text_err.text, no_details, err);
+        return fail(arena, FAILURE_INVALID_INPUT, text_err.text, no_details, err);
     return 0;
 }
 
@@ -254,7 +256,7 @@ int text_preprocess_batch(const struct argosy_payload *input, struct argosy_aren
     if (code != 0)
         return code;
     if (!json_is_array(values))
-        code = fail(arena, "InvalidInput",
+        code = fail(arena, FAILURE_INVALID_INPUT,
                     argosy_arena_printf(arena, "the input must be a list of strings, not %s",
                                         json_type_name(values)),
                     no_details, err);

@@ -9,8 +9,8 @@
 
 #include "common/assert.h"
 #include "storage/artifact.h"
-#include "workflows/activity_json.h"
 #include "workflows/chunk_file.h"
+#include "workflows/failure.h"
 #include "workflows/ingest_request.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -15,6 +15,7 @@
 #include "worker_gpu/trainer/training_activity.h"
 #include "worker_gpu/trainer/training_inputs.h"
 #include "workflows/artifact_reference.h"
+#include "workflows/failure.h"
 #include "workflows/json_payload.h"
 
 /* The first checkpoint comes soon: it is what the first heartbeat carries, and the SDK sends a
@@ -273,12 +274,8 @@ static int result_make(struct training *training, json_t **ret_result, struct er
 static int fail(const struct error *why, struct argosy_arena *arena, struct argosy_error *err)
 {
     if (why->code != ERR_RANGE)
-        return json_activity_fail(why, "InvalidInput", arena, err);
-    return argosy_failure_raise(arena,
-                                &(struct argosy_failure_options){.type = "TrainingDiverged",
-                                                                 .message = why->text,
-                                                                 .non_retryable = true},
-                                err);
+        return failure_from(arena, FAILURE_INVALID_INPUT, why, err);
+    return failure_final(arena, "TrainingDiverged", err, "%s", why->text);
 }
 
 int train_classifier(struct argosy_activity *activity, void *user_data,

@@ -12,6 +12,7 @@
 #include "worker_gpu/trainer/training_inputs.h"
 #include "workflows/artifact_reference.h"
 #include "workflows/classification.h"
+#include "workflows/failure.h"
 #include "workflows/json_payload.h"
 #include "workflows/shipped.h"
 
@@ -96,7 +97,7 @@ int evaluate_classifier(struct argosy_activity *activity, void *user_data,
             classification_json(&evaluation.classification, evaluation.inputs.labels.names), arena,
             ret_result, &why);
     evaluation_close(&evaluation);
-    return code == 0 ? 0 : json_activity_fail(&why, "InvalidInput", arena, err);
+    return code == 0 ? 0 : failure_from(arena, FAILURE_INVALID_INPUT, &why, err);
 }
 
 /* ---- registration ---- */

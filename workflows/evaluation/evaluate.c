@@ -16,6 +16,7 @@
 #include "workflows/artifact_reference.h"
 #include "workflows/evaluation/report.h"
 #include "workflows/evaluation/suite.h"
+#include "workflows/failure.h"
 #include "workflows/json_payload.h"
 #include "workflows/shipped.h"
 
@@ -61,7 +62,7 @@ struct evaluate_run {
 
 static int fail(struct evaluate_run *run, const struct error *from, struct argosy_error *err)
 {
-    return json_activity_fail(from, FAILURE_EVAL_INPUT, argosy_workflow_arena(run->workflow), err);
+    return failure_from(argosy_workflow_arena(run->workflow), FAILURE_INVALID_INPUT, from, err);
 }
 
 static int progress(struct argosy_workflow *workflow, const struct argosy_payloads *input,

@@ -53,7 +53,6 @@
 #define EVALUATE_REPORT_SIZE_MAX ((uint64_t)256 << 20)
 
 #define FAILURE_EVAL_REGRESSION "EvalRegression"
-#define FAILURE_EVAL_INPUT      "InvalidInput"
 #define FAILURE_EVAL_SUITE      "InvalidSuite"
 
 struct evaluate_request {

@@ -18,6 +18,7 @@
 #include "workflows/evaluation/page.h"
 #include "workflows/evaluation/report.h"
 #include "workflows/evaluation/suite.h"
+#include "workflows/failure.h"
 #include "workflows/json_payload.h"
 #include "workflows/scratch_file.h"
 #include "workflows/shipped.h"
@@ -370,7 +371,7 @@ int score_suite(struct argosy_activity *activity, void *user_data,
     if (code == 0)
         code = json_payload_write(result_create(&scoring, &report), arena, ret_result, &why);
     scoring_fini(&scoring);
-    return code == 0 ? 0 : json_activity_fail(&why, FAILURE_EVAL_INPUT, arena, err);
+    return code == 0 ? 0 : failure_from(arena, FAILURE_INVALID_INPUT, &why, err);
 }
 
 /* ---- write_page ---- */
@@ -412,5 +413,5 @@ int write_page(struct argosy_activity *activity, void *user_data, struct argosy_
             code = json_payload_write(json_incref(result), arena, ret_result, &why);
         json_decref(result);
     }
-    return code == 0 ? 0 : json_activity_fail(&why, FAILURE_EVAL_INPUT, arena, err);
+    return code == 0 ? 0 : failure_from(arena, FAILURE_INVALID_INPUT, &why, err);
 }

@@ -13,6 +13,7 @@
 #include "workflows/artifact_reference.h"
 #include "workflows/evaluation/evaluate.h"
 #include "workflows/evaluation/suite.h"
+#include "workflows/failure.h"
 #include "workflows/json_payload.h"
 #include "workflows/scratch_file.h"
 #include "workflows/shipped.h"
@@ -94,7 +95,7 @@ int validate_suite(struct argosy_activity *activity, void *user_data,
     if (code == 0 && suite->error_count == 0)
         code = request_check(activity, suite, &why);
     if (code != 0)
-        code = json_activity_fail(&why, FAILURE_EVAL_INPUT, arena, err);
+        code = failure_from(arena, FAILURE_INVALID_INPUT, &why, err);
     else if (suite->error_count > 0)
         code = unfit_fail(suite, &report, arena, err);
     else
@@ -180,5 +181,5 @@ int store_suite(struct argosy_activity *activity, void *user_data,
     json_decref(file.parts);
     return code == 0
                ? 0
-               : json_activity_fail(&why, FAILURE_EVAL_INPUT, argosy_activity_arena(activity), err);
+               : failure_from(argosy_activity_arena(activity), FAILURE_INVALID_INPUT, &why, err);
 }

@@ -15,6 +15,7 @@
 #include "tests/unit/worker_gpu/fake_sdk.h"
 #include "tests/unit/worker_gpu/fake_storage.h"
 #include "workflows/embed_file.h"
+#include "workflows/failure.h"
 #include "workflows/shipped.h"
 
 static struct fleet_config config = {.data_dir = "/tmp"};
@@ -128,7 +129,7 @@ static void a_file_that_cannot_be_embedded_is_refused_for_good(void **state)
         struct argosy_activity *activity =
             plan_run(cases[i].text, strlen(cases[i].text), cases[i].part_texts);
         assert_int_equal(activity->outcome, FAKE_FAILED);
-        assert_string_equal(activity->failure_type, FAILURE_EMBED_INPUT);
+        assert_string_equal(activity->failure_type, FAILURE_INVALID_INPUT);
         assert_true(activity->is_non_retryable);
         if (strstr(activity->error_text, cases[i].message) == NULL)
             fail_msg("%s: %s", cases[i].message, activity->error_text);

@@ -10,6 +10,7 @@
 
 #include "tests/test.h"
 #include "tests/unit/sdk/history_script.h"
+#include "workflows/failure.h"
 
 #define DIGEST      "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcde"
 #define REF(x)      "{\"artifact\":\"sha256:" DIGEST #x "\",\"size\":" #x "}"
@@ -168,7 +169,7 @@ static void vectors_of_two_models_fit_no_file(void **state)
     script_activity_completed(&script, second,
                               "{\"vectors\":" REF(3) ",\"count\":2,\"dimension\":8}");
     script_open_task(&script);
-    assert_failed(FAILURE_EMBED_INPUT, "vectors of 4 and of 8 numbers");
+    assert_failed(FAILURE_INVALID_INPUT, "vectors of 4 and of 8 numbers");
 }
 
 static void a_bad_line_ends_the_run_before_anything_is_computed(void **state)
@@ -178,10 +179,10 @@ static void a_bad_line_ends_the_run_before_anything_is_computed(void **state)
     script_commands(&script);
     script_task_completed(&script);
     script_activity_failed(&script, script_activity_scheduled(&script, "1", "plan_texts"),
-                           FAILURE_EMBED_INPUT, "line 7: \"text\" is missing",
+                           FAILURE_INVALID_INPUT, "line 7: \"text\" is missing",
                            API__RETRY_STATE__RETRY_STATE_NON_RETRYABLE_FAILURE);
     script_open_task(&script);
-    assert_failed(FAILURE_EMBED_INPUT, "line 7: \"text\" is missing");
+    assert_failed(FAILURE_INVALID_INPUT, "line 7: \"text\" is missing");
 }
 
 static void requests_that_are_none_are_refused(void **state)
@@ -199,7 +200,7 @@ static void requests_that_are_none_are_refused(void **state)
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         begin(cases[i].input);
-        assert_failed(FAILURE_EMBED_INPUT, cases[i].message);
+        assert_failed(FAILURE_INVALID_INPUT, cases[i].message);
         script_fini(&script);
     }
     begin("{}");

@@ -10,9 +10,9 @@
 #include <unistd.h>
 
 #include "tests/test.h"
-#include "workflows/activity_json.h"
 #include "workflows/chunk_file.h"
 #include "workflows/digest_table.h"
+#include "workflows/failure.h"
 #include "workflows/ingest_request.h"
 #include "workflows/section_list.h"
 
@@ -93,22 +93,6 @@ static void a_wrong_request_is_refused_by_member(void **state)
         assert_true(argosy_failure_is_non_retryable(err.failure));
         argosy_arena_destroy(arena);
     }
-}
-
-static void what_may_work_later_is_left_to_the_policy(void **state)
-{
-    (void)state;
-    struct argosy_arena *arena = argosy_arena_create();
-    struct argosy_error err = {0};
-    struct error why;
-    error_set(&why, ERR_UNAVAILABLE, "storage is restarting");
-    assert_int_equal(failure_from(arena, "Type", &why, &err), ARGOSY_ERR_UNAVAILABLE);
-    assert_null(err.failure);
-    error_set(&why, ERR_NOT_FOUND, "no such thing");
-    assert_int_equal(failure_from(arena, "Type", &why, &err), ARGOSY_ERR_FAILED);
-    assert_string_equal(argosy_failure_type(err.failure), "Type");
-    assert_true(argosy_failure_is_non_retryable(err.failure));
-    argosy_arena_destroy(arena);
 }
 
 /* ---- chunks ---- */
@@ -226,7 +210,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_request_is_read_whole),
         cmocka_unit_test(a_wrong_request_is_refused_by_member),
-        cmocka_unit_test(what_may_work_later_is_left_to_the_policy),
         cmocka_unit_test(chunks_come_back_as_they_were_written),
         cmocka_unit_test(lines_that_are_no_chunks_are_refused),
         cmocka_unit_test(digests_are_numbered_as_they_come),

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* json_payload: values in and out of payloads, and which errors are tried again. */
+/* json_payload: values in and out of payloads. */
 #include "workflows/json_payload.h"
 
 #include <string.h>
 
 #include "common/limits.h"
 #include "tests/test.h"
+#include "workflows/failure.h"
 
 static void written_and_read_are_equal(void **state)
 {
@@ -71,25 +72,32 @@ static void a_value_above_the_limit_is_refused(void **state)
     assert_int_equal(json_payload_write(NULL, arena, &payload, &err), ERR_MEMORY);
 }
 
-static void only_what_stays_wrong_is_not_tried_again(void **state)
+static void what_must_be_an_object_is_one(void **state)
 {
     struct argosy_arena *arena = *state;
     static const struct {
-        int code;
-        bool is_final;
-    } cases[] = {{ERR_INVALID, true}, {ERR_NOT_FOUND, true}, {ERR_IO, false}, {ERR_LIMIT, false}};
+        struct argosy_payload payload;
+        const char *text;
+    } cases[] = {
+        {{0}, "the input is missing or null"},
+        {{.encoding = ARGOSY_ENCODING_JSON, .data = "[1]", .size = 3},
+         "the input is not a JSON object"},
+        {{.encoding = ARGOSY_ENCODING_JSON, .data = "{\"a\": ]", .size = 7}, "line 1, column"},
+    };
+    json_t *object;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        struct error from = {0};
         struct argosy_error err = {0};
-        error_set(&from, cases[i].code, "line 3 is wrong");
-        assert_true(json_activity_fail(&from, "Kind", arena, &err) < 0);
-        assert_non_null(strstr(err.text, "line 3 is wrong"));
-        assert_int_equal(err.failure != NULL, cases[i].is_final);
-        if (err.failure == NULL)
-            continue;
-        assert_string_equal(argosy_failure_type(err.failure), "Kind");
+        assert_int_equal(json_payload_read_object(&cases[i].payload, arena, &object, &err),
+                         ARGOSY_ERR_FAILED);
+        assert_string_equal(argosy_failure_type(err.failure), FAILURE_INVALID_INPUT);
         assert_true(argosy_failure_is_non_retryable(err.failure));
+        assert_non_null(strstr(argosy_failure_message(err.failure), cases[i].text));
     }
+    struct argosy_payload payload;
+    assert_int_equal(json_payload_make(json_pack("{s:i}", "n", 7), arena, &payload, NULL), 0);
+    assert_int_equal(json_payload_read_object(&payload, arena, &object, NULL), 0);
+    assert_int_equal(json_integer_value(json_object_get(object, "n")), 7);
+    json_decref(object);
 }
 
 static int setup(void **state)
@@ -111,7 +119,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(any_value_may_be_a_payload, setup, teardown),
         cmocka_unit_test(what_is_not_json_is_refused_with_its_place),
         cmocka_unit_test_setup_teardown(a_value_above_the_limit_is_refused, setup, teardown),
-        cmocka_unit_test_setup_teardown(only_what_stays_wrong_is_not_tried_again, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_must_be_an_object_is_one, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
