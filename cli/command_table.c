@@ -4,8 +4,6 @@
 
 #include "cli/output.h"
 
-#define ARGOSY_VERSION "0.1.0"
-
 static int version(const struct invocation *invocation, struct error *err)
 {
     if (invocation->json)
@@ -126,6 +124,7 @@ const struct command *const command_table[] = {
     &command_fleet_resume,
     &command_fleet_drain,
     &command_fleet_undrain,
+    &command_fleet_report,
     &command_topo,
     &command_model,
     &command_model_fetch,

@@ -15,6 +15,7 @@ extern const struct command command_fleet_pause;
 extern const struct command command_fleet_resume;
 extern const struct command command_fleet_drain;
 extern const struct command command_fleet_undrain;
+extern const struct command command_fleet_report;
 extern const struct command command_demo;
 extern const struct command command_workflow_start;
 extern const struct command command_workflow_execute;
