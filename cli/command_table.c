@@ -124,6 +124,8 @@ const struct command *const command_table[] = {
     &command_fleet_resume,
     &command_fleet_drain,
     &command_fleet_undrain,
+    &command_fleet_restart,
+    &command_fleet_scale,
     &command_fleet_report,
     &command_topo,
     &command_model,

@@ -15,6 +15,8 @@ extern const struct command command_fleet_pause;
 extern const struct command command_fleet_resume;
 extern const struct command command_fleet_drain;
 extern const struct command command_fleet_undrain;
+extern const struct command command_fleet_restart;
+extern const struct command command_fleet_scale;
 extern const struct command command_fleet_report;
 extern const struct command command_demo;
 extern const struct command command_workflow_start;

@@ -16,22 +16,23 @@
 #define LOOK_AGAIN_NS (100 * NS_PER_MS)
 
 int fleet_call(struct session *session, const char *node, const struct fleet_operation *operation,
-               json_t **ret_status, struct error *err)
+               json_t **ret_reply, struct error *err)
 {
     char word[64];
     snprintf(word, sizeof word, "NODE_OPERATION_%s", operation->name);
     json_t *reply;
     int code = session_call(session, "CallNode",
-                            json_pack("{s:s, s:s, s:s*, s:b}", "node", node, "operation", word,
-                                      "target", operation->target, "keep", operation->keep),
+                            json_pack("{s:s, s:s, s:s*, s:b, s:i}", "node", node, "operation", word,
+                                      "target", operation->target, "keep", operation->keep, "count",
+                                      operation->count),
                             &reply, err);
     if (code != 0)
         return code;
-    json_t *status = json_incref(json_object_get(reply, "status"));
-    json_decref(reply);
-    if (status == NULL)
+    if (!json_is_object(json_object_get(reply, "status"))) {
+        json_decref(reply);
         return error_set(err, ERR_PROTOCOL, "node %s answered without a status", node);
-    *ret_status = status;
+    }
+    *ret_reply = reply;
     return 0;
 }
 
@@ -254,9 +255,11 @@ static int fetch_queues(struct session *session, json_t **ret_queues, json_t **r
 static json_t *fetch_node(struct session *session, const char *name, const json_t *sessions)
 {
     struct error why = {0};
-    json_t *status;
-    if (fleet_call(session, name, &(struct fleet_operation){.name = "STATUS"}, &status, &why) != 0)
+    json_t *reply;
+    if (fleet_call(session, name, &(struct fleet_operation){.name = "STATUS"}, &reply, &why) != 0)
         return json_pack("{s:s, s:s}", "node", name, "error", why.text);
+    json_t *status = json_incref(json_object_get(reply, "status"));
+    json_decref(reply);
     join(status, sessions);
     json_object_set_new(status, "groups", sum_groups(status));
     return status;

@@ -18,11 +18,13 @@ struct fleet_operation {
     const char *name;   /* the word of NodeOperation without its prefix */
     const char *target; /* NULL: all workers */
     bool keep;
+    int count; /* of a scale */
 };
 
-/* Calls a node. The caller releases *ret_status, a NodeStatus. */
+/* Calls a node. The caller releases *ret_reply, a CallNodeResponse that has a "status", and after
+ * an order a "text" that says what was done. */
 int fleet_call(struct session *session, const char *node, const struct fleet_operation *operation,
-               json_t **ret_status, struct error *err);
+               json_t **ret_reply, struct error *err);
 
 /* The names of the nodes that are connected, sorted; none only when none came within 5 s. The
  * caller releases it. */

@@ -31,8 +31,10 @@
 #define FLEET_CODEC_ZSTD    "zstd"
 #define FLEET_CODEC_AES_GCM "aes-gcm"
 /* NVIDIA has named some 170 errors of its driver so far. */
-#define FLEET_XID_MAX   1023
-#define FLEET_EFFECTIVE "fleet.effective.yaml"
+#define FLEET_XID_MAX       1023
+#define FLEET_EFFECTIVE     "fleet.effective.yaml"
+#define FLEET_GROUPS_MAX    64
+#define FLEET_PROCESSES_MAX 1024 /* of a group */
 
 enum fleet_store { FLEET_STORE_SQLITE, FLEET_STORE_MEMORY };
 enum fleet_group_kind { FLEET_GROUP_CPU, FLEET_GROUP_GPU };
@@ -151,6 +153,7 @@ struct fleet_group {
     enum fleet_pinning pinning; /* default core */
     enum fleet_smt smt;         /* default share */
     int grace_ms;               /* time to drain before it is killed; default 10,000 */
+    int max_unavailable;        /* of its processes, in a rolling restart; default 1 */
     int hang_ms;   /* no progress for this long: killed, replaced; 0: never; default 30,000 */
     int memory_mb; /* most memory of each process, MiB; 0: no limit; default 0 */
 

@@ -12,7 +12,6 @@
 
 /* A group's processes before the hardware was asked. */
 #define FLEET_PROCESSES_UNSET (-1)
-#define FLEET_PROCESSES_MAX   1024
 
 extern const struct yaml_schema fleet_schema;
 

@@ -84,7 +84,7 @@ static int check_call(const Api__CallNodeRequest *body, struct error *err)
     if (code == 0)
         code = validate_text("target", body->target, err);
     if (code == 0 &&
-        (body->operation < NODE_OPERATION_STATUS || body->operation > NODE_OPERATION_RESUME))
+        (body->operation < NODE_OPERATION_STATUS || body->operation > NODE_OPERATION_UPGRADE))
         code = error_set(err, ERR_INVALID, "operation is not set");
     return code;
 }
@@ -117,6 +117,8 @@ enum core_result handle_call_node(struct core *core, const struct core_request *
     task->operation = body->operation;
     task->has_keep = true;
     task->keep = body->keep;
+    task->has_count = true;
+    task->count = body->count;
     task->target = text_copy(&core->outbox->arena, text_or_empty(body->target));
     reply_send_to(core, &link->key, true, false, task);
     return CORE_HANDLED;
@@ -139,6 +141,7 @@ enum core_result handle_respond_node_call(struct core *core, const struct core_r
         Api__CallNodeResponse *response =
             message_new(&core->outbox->arena, &api__call_node_response__descriptor);
         response->status = message_copy(&core->outbox->arena, body->status);
+        response->text = text_copy(&core->outbox->arena, text_or_empty(body->text));
         reply_send_to(core, &call->key, false, false, response);
         pending_destroy(core, call);
     }

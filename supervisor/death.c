@@ -111,36 +111,35 @@ static const char *exit_text(int code)
     }
 }
 
-static const char *cause_text(enum death_cause cause)
+const char *death_cause_text(enum death_cause cause)
 {
-    switch (cause) {
-    case DEATH_CAUSE_START:
-        return "not ready in time, ";
-    case DEATH_CAUSE_HANG:
-        return "no progress, ";
-    case DEATH_CAUSE_GRACE:
-        return "grace period over, ";
-    case DEATH_CAUSE_HURRY:
-        return "hurried, ";
-    default:
-        return "";
-    }
+    static const char *const texts[] = {
+        [DEATH_CAUSE_NONE] = "",
+        [DEATH_CAUSE_START] = "not ready in time",
+        [DEATH_CAUSE_HANG] = "no progress",
+        [DEATH_CAUSE_GRACE] = "grace period over",
+        [DEATH_CAUSE_HURRY] = "hurried",
+        [DEATH_CAUSE_EXEC] = "cannot execute",
+        [DEATH_CAUSE_RESTART] = "restarted",
+    };
+    return texts[cause];
 }
 
 const char *death_format(const struct death *death, char out[DEATH_TEXT_MAX])
 {
-    const char *cause = cause_text(death->cause);
+    const char *cause = death_cause_text(death->cause);
+    const char *comma = cause[0] != '\0' ? ", " : "";
     if (death->cause == DEATH_CAUSE_EXEC) {
-        snprintf(out, DEATH_TEXT_MAX, "cannot execute: %s", strerror(death->status));
+        snprintf(out, DEATH_TEXT_MAX, "%s: %s", cause, strerror(death->status));
     } else if (WIFSIGNALED(death->status)) {
         int number = WTERMSIG(death->status);
-        int length = snprintf(out, DEATH_TEXT_MAX, "%ssignal %d (%s%s)", cause, number,
+        int length = snprintf(out, DEATH_TEXT_MAX, "%s%ssignal %d (%s%s)", cause, comma, number,
                               strsignal(number), WCOREDUMP(death->status) ? ", core dumped" : "");
         for (int i = (int)strlen(cause); i < length && i < DEATH_TEXT_MAX; i++)
             out[i] = (char)tolower((unsigned char)out[i]);
     } else {
         int code = WEXITSTATUS(death->status);
-        snprintf(out, DEATH_TEXT_MAX, "%sexit %d (%s)", cause, code, exit_text(code));
+        snprintf(out, DEATH_TEXT_MAX, "%s%sexit %d (%s)", cause, comma, code, exit_text(code));
     }
     return out;
 }

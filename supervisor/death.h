@@ -26,12 +26,13 @@
 
 /* Why the supervisor itself ended a child. */
 enum death_cause {
-    DEATH_CAUSE_NONE,  /* it did not */
-    DEATH_CAUSE_START, /* not ready in time */
-    DEATH_CAUSE_HANG,  /* no progress */
-    DEATH_CAUSE_GRACE, /* the grace period of a drain was over */
-    DEATH_CAUSE_HURRY, /* an operator asked twice */
-    DEATH_CAUSE_EXEC,  /* its program could not be started; status is an errno */
+    DEATH_CAUSE_NONE,    /* it did not */
+    DEATH_CAUSE_START,   /* not ready in time */
+    DEATH_CAUSE_HANG,    /* no progress */
+    DEATH_CAUSE_GRACE,   /* the grace period of a drain was over */
+    DEATH_CAUSE_HURRY,   /* an operator asked twice */
+    DEATH_CAUSE_EXEC,    /* its program could not be started; status is an errno */
+    DEATH_CAUSE_RESTART, /* it was to be restarted */
 };
 
 /* What restarts are counted by. */
@@ -74,6 +75,9 @@ enum death_kind death_kind(const struct death *death);
 
 /* "exit", "signal", "start", "hang", "exec" */
 const char *death_kind_name(enum death_kind kind);
+
+/* "no progress", "restarted"; "" for none. */
+const char *death_cause_text(enum death_cause cause);
 
 /* "signal 9 (killed)", "exit 78 (bad configuration)", "no progress, signal 9 (killed)" into out,
  * which is returned. */

@@ -18,10 +18,14 @@ static const struct state_row state_rows[] = {
                                             BIT(LIFECYCLE_FAILED)},
     [LIFECYCLE_READY] = {"ready", BIT(LIFECYCLE_DRAINING) | BIT(LIFECYCLE_KILLING) |
                                       BIT(LIFECYCLE_BACKOFF) | BIT(LIFECYCLE_FAILED)},
-    [LIFECYCLE_DRAINING] = {"draining", BIT(LIFECYCLE_KILLING) | BIT(LIFECYCLE_STOPPED)},
-    [LIFECYCLE_KILLING] = {"killing", BIT(LIFECYCLE_BACKOFF) | BIT(LIFECYCLE_STOPPED)},
-    [LIFECYCLE_BACKOFF] = {"backoff", BIT(LIFECYCLE_STARTING) | BIT(LIFECYCLE_STOPPED)},
-    [LIFECYCLE_FAILED] = {"failed", BIT(LIFECYCLE_STOPPED)},
+    [LIFECYCLE_DRAINING] = {"draining", BIT(LIFECYCLE_KILLING) | BIT(LIFECYCLE_STOPPED) |
+                                            BIT(LIFECYCLE_BACKOFF) | BIT(LIFECYCLE_FAILED) |
+                                            BIT(LIFECYCLE_IDLE)},
+    [LIFECYCLE_KILLING] = {"killing",
+                           BIT(LIFECYCLE_BACKOFF) | BIT(LIFECYCLE_STOPPED) | BIT(LIFECYCLE_IDLE)},
+    [LIFECYCLE_BACKOFF] = {"backoff",
+                           BIT(LIFECYCLE_STARTING) | BIT(LIFECYCLE_STOPPED) | BIT(LIFECYCLE_IDLE)},
+    [LIFECYCLE_FAILED] = {"failed", BIT(LIFECYCLE_STOPPED) | BIT(LIFECYCLE_IDLE)},
     [LIFECYCLE_STOPPED] = {"stopped", BIT(LIFECYCLE_IDLE)},
 };
 
@@ -32,12 +36,15 @@ static void move(struct lifecycle *lifecycle, enum lifecycle_state next)
     lifecycle->deadline_ns = LIFECYCLE_NEVER;
 }
 
-void lifecycle_init(struct lifecycle *lifecycle, uint64_t grace_ns, uint64_t hang_ns)
+void lifecycle_init(struct lifecycle *lifecycle)
 {
-    *lifecycle = (struct lifecycle){.grace_ns = grace_ns,
-                                    .hang_ns = hang_ns,
-                                    .state = LIFECYCLE_IDLE,
-                                    .deadline_ns = LIFECYCLE_NEVER};
+    *lifecycle = (struct lifecycle){.state = LIFECYCLE_IDLE, .deadline_ns = LIFECYCLE_NEVER};
+}
+
+void lifecycle_set_times(struct lifecycle *lifecycle, uint64_t grace_ns, uint64_t hang_ns)
+{
+    lifecycle->grace_ns = grace_ns;
+    lifecycle->hang_ns = hang_ns;
 }
 
 void lifecycle_started(struct lifecycle *lifecycle, uint64_t now_ns)
@@ -111,8 +118,31 @@ enum lifecycle_action lifecycle_stop(struct lifecycle *lifecycle, bool hurry, ui
     UNREACHABLE();
 }
 
-void lifecycle_died(struct lifecycle *lifecycle, int status, enum death_cause cause,
-                    uint64_t now_ns)
+enum lifecycle_action lifecycle_replace(struct lifecycle *lifecycle, enum death_cause cause,
+                                        uint64_t now_ns)
+{
+    uint64_t grace_ns = lifecycle->grace_ns;
+    switch (lifecycle->state) {
+    case LIFECYCLE_STARTING:
+    case LIFECYCLE_READY:
+        if (cause != DEATH_CAUSE_RESTART && grace_ns > LIFECYCLE_FAULT_GRACE_NS)
+            grace_ns = LIFECYCLE_FAULT_GRACE_NS;
+        move(lifecycle, LIFECYCLE_DRAINING);
+        lifecycle->cause = cause;
+        lifecycle->deadline_ns = now_ns + grace_ns;
+        return LIFECYCLE_DO_TERM;
+    case LIFECYCLE_BACKOFF:
+    case LIFECYCLE_FAILED:
+        if (cause == DEATH_CAUSE_RESTART)
+            move(lifecycle, LIFECYCLE_IDLE);
+        return LIFECYCLE_DO_NOTHING;
+    default:
+        return LIFECYCLE_DO_NOTHING;
+    }
+}
+
+struct death lifecycle_died(struct lifecycle *lifecycle, int status, enum death_cause cause,
+                            uint64_t now_ns)
 {
     struct death death = {
         .at_ns = now_ns,
@@ -120,15 +150,21 @@ void lifecycle_died(struct lifecycle *lifecycle, int status, enum death_cause ca
         .status = status,
         .cause = cause != DEATH_CAUSE_NONE ? cause : lifecycle->cause,
     };
-    death_history_add(&lifecycle->deaths, &death);
+    bool is_restart = lifecycle->cause == DEATH_CAUSE_RESTART;
+    /* A life that was ended by wish says nothing of the next. */
+    if (!is_restart)
+        death_history_add(&lifecycle->deaths, &death);
     if (lifecycle->is_stopping) {
         move(lifecycle, LIFECYCLE_STOPPED);
+    } else if (is_restart) {
+        move(lifecycle, LIFECYCLE_IDLE);
     } else if (death_is_final(&death)) {
         move(lifecycle, LIFECYCLE_FAILED);
     } else {
         move(lifecycle, LIFECYCLE_BACKOFF);
         lifecycle->deadline_ns = now_ns + death_history_delay_ns(&lifecycle->deaths);
     }
+    return death;
 }
 
 enum lifecycle_action lifecycle_tick(struct lifecycle *lifecycle, uint64_t now_ns)
@@ -141,10 +177,13 @@ enum lifecycle_action lifecycle_tick(struct lifecycle *lifecycle, uint64_t now_n
     case LIFECYCLE_STARTING:
         return kill_for(lifecycle, DEATH_CAUSE_START);
     case LIFECYCLE_DRAINING:
-        return kill_for(lifecycle, DEATH_CAUSE_GRACE);
+        return kill_for(lifecycle, lifecycle->cause != DEATH_CAUSE_NONE ? lifecycle->cause
+                                                                        : DEATH_CAUSE_GRACE);
     case LIFECYCLE_READY:
-        if (lifecycle->has_progress && now_ns - lifecycle->progress_ns >= lifecycle->hang_ns)
-            return kill_for(lifecycle, DEATH_CAUSE_HANG);
+        if (lifecycle->hang_ns > 0 && lifecycle->has_progress &&
+            now_ns - lifecycle->progress_ns >= lifecycle->hang_ns)
+            return lifecycle_replace(lifecycle, DEATH_CAUSE_HANG, now_ns);
+        lifecycle->deadline_ns = LIFECYCLE_NEVER;
         watch_progress(lifecycle, now_ns);
         return LIFECYCLE_DO_NOTHING;
     default:

@@ -3,19 +3,22 @@
  * lifecycle: the states of one supervised process, as a table of allowed moves
  * (docs/spec/04-supervision.md, section "Lifecycle").
  *
- *              start            ready          stop              died
+ *              start            ready          stop, replace     died
  *     idle ──────────► starting ───────► ready ──────► draining ──────► stopped
- *      │                 ▲ │ │             │ │            │                ▲
- *      │      delay over │ │ │ too late    │ │ hang       │ grace over     │
- *      │                 │ │ └────────► killing ◄─────────┘                │
- *      │                 │ │ died          │ died                          │
- *      │               backoff ◄───────────┘                               │
- *      │ stop              │ stop                                          │
- *      └───────────────────┴───────────────────────────────────────────────┘
+ *      │ ▲               ▲ │ │             │ │          │  │ │           │  ▲
+ *      │ │    delay over │ │ │ too late    │ │ replaced │  │ │grace over │  │
+ *      │ │ restarted     │ │ └────────► killing ◄───────│──│─┘           │  │
+ *      │ └───────────────│─│─────────────│──────────────│──┘             │  │
+ *      │                 │ │ died        │ ▼ died       ▼                │  │
+ *      │                 backoff ◄───────┴──────────────┘          again │  │
+ *      │ stop              │ stop                      idle ◄────────────┘  │
+ *      └───────────────────┴────────────────────────────────────────────────┘
  *
- * What was stopped may be started again (an operator drained it, and resumes it): stopped becomes
- * idle. A death that is final leads to failed instead of backoff; a death while a stop is wanted
- * leads to stopped from anywhere.
+ * A process that is replaced (it makes no progress, uses too much memory, is to be restarted) is
+ * drained and starts again: at once when that was wanted, after the delay of a death otherwise.
+ * What was stopped may be started again (an operator drained it, and brings it back): stopped
+ * becomes idle. A death that is final leads to failed instead of backoff; a death while a stop is
+ * wanted leads to stopped from anywhere.
  *
  * This is the pure part: it is handed the time and tells what to do; process.h does it.
  * Threading: a lifecycle belongs to its process.
@@ -30,7 +33,10 @@
 
 /* A model of several gigabytes over a network file system is read within this. */
 #define LIFECYCLE_START_NS (600 * NS_PER_S)
-#define LIFECYCLE_NEVER    UINT64_MAX
+/* What is to be replaced for a fault of its own gets this long to hand its work back, if its grace
+ * period is not shorter: its tasks wait meanwhile. */
+#define LIFECYCLE_FAULT_GRACE_NS (5 * NS_PER_S)
+#define LIFECYCLE_NEVER          UINT64_MAX
 
 enum lifecycle_state {
     LIFECYCLE_IDLE,     /* not started yet */
@@ -58,7 +64,7 @@ struct lifecycle {
 
     /* state */
     enum lifecycle_state state;
-    enum death_cause cause; /* of the kill in progress */
+    enum death_cause cause; /* of the replacement or kill in progress */
     bool is_stopping;       /* a stop is wanted */
     bool was_ready;         /* at least once */
     bool has_progress;      /* told progress in this life: watched for it */
@@ -68,7 +74,11 @@ struct lifecycle {
     struct death_history deaths;
 };
 
-void lifecycle_init(struct lifecycle *lifecycle, uint64_t grace_ns, uint64_t hang_ns);
+/* Idle, without a grace period and not watched. */
+void lifecycle_init(struct lifecycle *lifecycle);
+
+/* Hold from the next deadline on. */
+void lifecycle_set_times(struct lifecycle *lifecycle, uint64_t grace_ns, uint64_t hang_ns);
 
 /* idle or backoff -> starting: it was started now. */
 void lifecycle_started(struct lifecycle *lifecycle, uint64_t now_ns);
@@ -85,9 +95,16 @@ void lifecycle_progress(struct lifecycle *lifecycle, uint64_t now_ns);
 /* A stop is wanted. hurry: kill what still runs. */
 enum lifecycle_action lifecycle_stop(struct lifecycle *lifecycle, bool hurry, uint64_t now_ns);
 
-/* It died, or could not be started (cause DEATH_CAUSE_EXEC; status is then an errno). */
-void lifecycle_died(struct lifecycle *lifecycle, int status, enum death_cause cause,
-                    uint64_t now_ns);
+/* It is to be drained and started again. DEATH_CAUSE_RESTART is a wish, which also ends a backoff
+ * and tries again what has failed; every other cause is a fault of its own. Nothing changes where
+ * it is on its way out already. */
+enum lifecycle_action lifecycle_replace(struct lifecycle *lifecycle, enum death_cause cause,
+                                        uint64_t now_ns);
+
+/* It died, or could not be started (cause DEATH_CAUSE_EXEC; status is then an errno). Returns the
+ * death, with what caused it; one that was a wish is not among the deaths that count. */
+struct death lifecycle_died(struct lifecycle *lifecycle, int status, enum death_cause cause,
+                            uint64_t now_ns);
 
 /* To be called when deadline_ns has come; progress must be noted before. */
 enum lifecycle_action lifecycle_tick(struct lifecycle *lifecycle, uint64_t now_ns);

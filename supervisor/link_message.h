@@ -46,7 +46,15 @@ struct link_ack {
     uint64_t sequence;
 };
 
-enum link_operation { LINK_OPERATION_DRAIN = 1, LINK_OPERATION_RESUME };
+/* Numbered as the API's NodeOperation. */
+enum link_operation {
+    LINK_OPERATION_DRAIN = 2,   /* workers end and stay down */
+    LINK_OPERATION_UNDRAIN = 3, /* they may start again */
+    LINK_OPERATION_RESTART = 4, /* processes are replaced, as far as their group can spare them */
+    LINK_OPERATION_SCALE = 5,   /* a group has count processes; -1: as configured */
+    LINK_OPERATION_RELOAD = 6,  /* the configuration is read again */
+    LINK_OPERATION_UPGRADE = 7, /* the supervisor starts its program again, under its children */
+};
 
 #define LINK_TARGET_MAX 96
 
@@ -55,8 +63,10 @@ struct link_order {
     uint32_t kind;
     uint32_t operation;           /* enum link_operation */
     uint64_t id;                  /* the link's own */
-    bool keep;                    /* of a drain: over a restart of the supervisor */
-    char target[LINK_TARGET_MAX]; /* "GROUP", "GROUP/INDEX", "": all workers */
+    int32_t count;                /* of a scale */
+    bool keep;                    /* of a drain or scale: over a restart of the supervisor */
+    char target[LINK_TARGET_MAX]; /* "GROUP", "GROUP/INDEX", "": all workers; of a restart also the
+                                     node's own processes by name */
 };
 
 /* Supervisor to link: it was taken, or why not. Not repeated: who asked has given up when the link
@@ -65,7 +75,7 @@ struct link_answer {
     uint32_t kind;
     int32_t code; /* 0, or an error code */
     uint64_t id;
-    char text[ERROR_TEXT_MAX];
+    char text[ERROR_TEXT_MAX]; /* what a reload changed, or why it was not done */
 };
 
 /* Room for a record of any kind. */

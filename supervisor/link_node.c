@@ -18,15 +18,16 @@ static void take_receipt(void *context, const struct connection_reply *reply)
     (void)context, (void)reply; /* who called may have given up */
 }
 
-/* A call's answer: a status, or an error. */
+/* A call's answer: a status, with what was done (text may be NULL), or an error. */
 static void respond(struct link_node *node, const uint8_t *token, size_t token_size,
-                    Api__NodeStatus *status, const struct error *failure)
+                    Api__NodeStatus *status, const char *text, const struct error *failure)
 {
     Api__RespondNodeCallRequest message = API__RESPOND_NODE_CALL_REQUEST__INIT;
     message.has_call_token = true;
     message.call_token =
         (ProtobufCBinaryData){.len = token_size, .data = (uint8_t *)(uintptr_t)token};
     message.status = status;
+    message.text = (char *)(uintptr_t)text;
     message.has_error_status = status == NULL;
     message.error_status = status == NULL ? error_grpc_status(failure->code) : 0;
     message.error_message = status == NULL ? failure->text : NULL;
@@ -54,18 +55,23 @@ static int make_status(struct link_node *node, struct arena *arena, Api__NodeSta
     return code == 0 ? node_status_make(&view, arena, ret_message, err) : code;
 }
 
-static void answer_status(struct link_node *node, const uint8_t *token, size_t token_size)
+static void answer_status(struct link_node *node, const uint8_t *token, size_t token_size,
+                          const char *text)
 {
     struct arena arena;
     struct error err = {0};
     Api__NodeStatus *status = NULL;
     arena_init(&arena, LIMIT_MIB);
     int code = make_status(node, &arena, &status, &err);
-    respond(node, token, token_size, code == 0 ? status : NULL, &err);
+    respond(node, token, token_size, code == 0 ? status : NULL, text, &err);
     arena_fini(&arena);
 }
 
 /* Orders */
+
+_Static_assert((int)LINK_OPERATION_DRAIN == (int)NODE_OPERATION_DRAIN &&
+                   (int)LINK_OPERATION_UPGRADE == (int)NODE_OPERATION_UPGRADE,
+               "operations are passed on by number");
 
 static int pass_order(struct link_node *node, const Api__ServeNodeResponse *call, struct error *err)
 {
@@ -76,10 +82,9 @@ static int pass_order(struct link_node *node, const Api__ServeNodeResponse *call
     }
     struct link_order order = {.kind = LINK_RECORD_ORDER,
                                .id = ++node->last_order,
-                               .keep = call->keep,
-                               .operation = call->operation == NODE_OPERATION_DRAIN
-                                                ? LINK_OPERATION_DRAIN
-                                                : LINK_OPERATION_RESUME};
+                               .operation = (uint32_t)call->operation,
+                               .count = call->count,
+                               .keep = call->keep};
     const char *target = call->target != NULL ? call->target : "";
     if (strlen(target) >= sizeof order.target)
         return error_set(err, ERR_NOT_FOUND, "no worker or group of that name");
@@ -103,10 +108,10 @@ void link_node_answer(struct link_node *node, const struct link_answer *answer)
             continue;
         struct error failure = {0};
         if (answer->code == 0) {
-            answer_status(node, order->token, order->token_size);
+            answer_status(node, order->token, order->token_size, answer->text);
         } else {
             error_set(&failure, answer->code, "%s", answer->text);
-            respond(node, order->token, order->token_size, NULL, &failure);
+            respond(node, order->token, order->token_size, NULL, NULL, &failure);
         }
         order->id = 0;
         return;
@@ -129,9 +134,9 @@ static void take_call(void *context, const struct connection_reply *reply)
         if (token->len > LINK_NODE_TOKEN_MAX)
             log_warn("call.malformed", "bytes=%zu", token->len);
         else if (call->operation == NODE_OPERATION_STATUS)
-            answer_status(node, token->data, token->len);
+            answer_status(node, token->data, token->len, NULL);
         else if (pass_order(node, call, &err) != 0)
-            respond(node, token->data, token->len, NULL, &err);
+            respond(node, token->data, token->len, NULL, NULL, &err);
     }
     arena_fini(&arena);
 }

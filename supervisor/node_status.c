@@ -32,10 +32,12 @@ static void fill_process(Api__NodeProcess *row, const struct status_process *pro
     row->name = process->name;
     row->group = process->group;
     row->state = status_process_state(process);
-    row->has_pid = row->has_drained = row->has_restarts = row->has_crash_looping = true;
+    row->has_pid = row->has_drained = row->has_restarts = row->has_crash_looping = row->has_stale =
+        true;
     row->pid = process->pid;
     row->drained = process->is_drained;
     row->crash_looping = process->is_crash_looping;
+    row->stale = process->is_stale;
     for (int kind = 0; kind < DEATH_KIND_COUNT; kind++)
         row->restarts += process->restarts[kind];
     if (process->started_ns != 0) {

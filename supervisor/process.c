@@ -43,33 +43,67 @@ static const char *program_name(const struct process *process)
         return "argosy-storage";
     if (process->rank == PROCESS_RANK_LINK)
         return "argosy-link";
-    return process->pin->group->kind == FLEET_GROUP_CPU ? "argosy-worker-cpu" : "argosy-worker-gpu";
+    return process->pin.group->kind == FLEET_GROUP_CPU ? "argosy-worker-cpu" : "argosy-worker-gpu";
+}
+
+/* How long it may take to end, and how long it may be without progress. */
+static void set_times(struct process *process)
+{
+    const struct fleet_group *group = process->pin.group;
+    struct lifecycle *lifecycle = &process->lifecycle;
+    switch (process->rank) {
+    case PROCESS_RANK_ENGINE:
+        lifecycle_set_times(lifecycle, ENGINE_GRACE_NS, ENGINE_HANG_NS);
+        return;
+    case PROCESS_RANK_STORAGE:
+        lifecycle_set_times(lifecycle, STORAGE_GRACE_NS, STORAGE_HANG_NS);
+        return;
+    case PROCESS_RANK_LINK:
+        lifecycle_set_times(lifecycle, LINK_GRACE_NS, 0);
+        return;
+    case PROCESS_RANK_WORKER:
+        lifecycle_set_times(lifecycle, (uint64_t)group->grace_ms * NS_PER_MS,
+                            (uint64_t)group->hang_ms * NS_PER_MS);
+        return;
+    }
+    UNREACHABLE();
+}
+
+static enum process_rank find_rank(const struct placement_pin *pin)
+{
+    if (pin->group != NULL)
+        return PROCESS_RANK_WORKER;
+    if (pin->index == PLACEMENT_ENGINE)
+        return PROCESS_RANK_ENGINE;
+    return pin->index == PLACEMENT_STORAGE ? PROCESS_RANK_STORAGE : PROCESS_RANK_LINK;
 }
 
 void process_init(struct process *process, const struct placement_pin *pin)
 {
-    const struct fleet_group *group = pin->group;
-    *process = (struct process){.pin = pin,
+    *process = (struct process){.rank = find_rank(pin),
                                 .pidfd = -1,
                                 .ready_fd = -1,
                                 .progress_fd = -1,
                                 .lifeline_fd = -1,
                                 .link_fd = -1};
     placement_name(pin, process->name);
-    if (group != NULL) {
-        process->rank = PROCESS_RANK_WORKER;
-        lifecycle_init(&process->lifecycle, (uint64_t)group->grace_ms * NS_PER_MS,
-                       (uint64_t)group->hang_ms * NS_PER_MS);
-    } else if (pin->index == PLACEMENT_ENGINE) {
-        process->rank = PROCESS_RANK_ENGINE;
-        lifecycle_init(&process->lifecycle, ENGINE_GRACE_NS, ENGINE_HANG_NS);
-    } else if (pin->index == PLACEMENT_STORAGE) {
-        process->rank = PROCESS_RANK_STORAGE;
-        lifecycle_init(&process->lifecycle, STORAGE_GRACE_NS, STORAGE_HANG_NS);
-    } else {
-        process->rank = PROCESS_RANK_LINK;
-        lifecycle_init(&process->lifecycle, LINK_GRACE_NS, 0);
-    }
+    if (pin->group != NULL)
+        snprintf(process->group, sizeof process->group, "%s", pin->group->name);
+    lifecycle_init(&process->lifecycle);
+    process_plan(process, pin);
+}
+
+void process_plan(struct process *process, const struct placement_pin *pin)
+{
+    process->pin = *pin;
+    process->is_retired = false;
+    set_times(process);
+}
+
+void process_retire(struct process *process)
+{
+    process->pin.group = NULL; /* goes away with its config */
+    process->is_retired = true;
 }
 
 static void close_fd(int *fd)
@@ -109,7 +143,7 @@ static void add_variable(struct variables *variables, const char *name, const ch
 static void add_gpu_variables(struct variables *variables, const struct process *process,
                               const struct topology *topology)
 {
-    int gpu = process->pin->gpu;
+    int gpu = process->pin.gpu;
     if (gpu >= 0) {
         const struct hardware_gpu *chosen = &topology->gpus[gpu].gpu;
         if (chosen->uuid[0] != '\0')
@@ -131,7 +165,7 @@ static void fill_variables(struct variables *variables, const struct process *pr
     add_variable(variables, CHILD_ENV_SUPERVISOR_PID, variables->supervisor_pid);
     add_variable(variables, CHILD_ENV_INSTANCE_ID, process->instance_id);
     add_variable(variables, CHILD_ENV_NODE, setting->config->node);
-    const struct fleet_group *group = process->pin->group;
+    const struct fleet_group *group = process->pin.group;
     if (group == NULL)
         return;
     /* The first of two values counts: the group's own before what we choose. */
@@ -201,12 +235,12 @@ static int spawn_program(struct process *process, const struct process_setting *
     char path[PATH_MAX];
     char index[16];
     snprintf(path, sizeof path, "%s/%s", setting->program_dir, name);
-    snprintf(index, sizeof index, "%d", process->pin->index);
+    snprintf(index, sizeof index, "%d", process->pin.index);
     bool is_worker = process->rank == PROCESS_RANK_WORKER;
     const char *arguments[] = {name,  "--config", setting->config_path, "--group", "", "--index",
                                index, NULL};
     if (is_worker)
-        arguments[4] = process->pin->group->name;
+        arguments[4] = process->pin.group->name;
     else
         arguments[3] = NULL;
 
@@ -225,7 +259,7 @@ static int spawn_program(struct process *process, const struct process_setting *
                 {CHILD_ENV_PROGRESS_FD, ends->progress},
                 {CHILD_ENV_LIFELINE_FD, ends->lifeline}},
         .fd_count = 3,
-        .pin = process->pin,
+        .pin = &process->pin,
     };
     if (process->rank == PROCESS_RANK_LINK)
         add_link_fds(&request, setting, ends->link);
@@ -245,18 +279,20 @@ static int spawn_program(struct process *process, const struct process_setting *
     return 0;
 }
 
-static void note_death(struct process *process, int status, enum death_cause cause)
+static struct death note_death(struct process *process, int status, enum death_cause cause)
 {
-    lifecycle_died(&process->lifecycle, status, cause, clock_monotonic_ns());
+    struct death death = lifecycle_died(&process->lifecycle, status, cause, clock_monotonic_ns());
     process->started_ns = 0;
     if (process->lifecycle.state == LIFECYCLE_BACKOFF)
-        process->restarts[death_kind(death_history_last(&process->lifecycle.deaths))]++;
+        process->restarts[death_kind(&death)]++;
+    return death;
 }
 
 int process_start(struct process *process, const struct process_setting *setting, struct error *err)
 {
     struct ends ends = {-1, -1, -1, -1};
     lifecycle_started(&process->lifecycle, clock_monotonic_ns());
+    process->is_stale = false;
     uuid_create(process->instance_id);
     int errnum = open_pipes(process, &ends);
     int code = errnum == 0 ? spawn_program(process, setting, &ends, &errnum, err)
@@ -305,7 +341,7 @@ void process_signal(struct process *process, enum lifecycle_action action)
         syscall(SYS_pidfd_send_signal, process->pidfd, SIGKILL, NULL, 0);
 }
 
-bool process_reap(struct process *process)
+bool process_reap(struct process *process, struct death *ret_death)
 {
     /* While it is a zombie its group's number is its own: what it left behind goes first. */
     siginfo_t info = {0};
@@ -321,6 +357,6 @@ bool process_reap(struct process *process)
         process_read_ready(process);
     process->pid = 0;
     close_fds(process);
-    note_death(process, status, DEATH_CAUSE_NONE);
+    *ret_death = note_death(process, status, DEATH_CAUSE_NONE);
     return true;
 }

@@ -17,6 +17,7 @@
 #include "common/fleet_config.h"
 #include "common/uuid.h"
 #include "supervisor/lifecycle.h"
+#include "supervisor/loop.h"
 #include "supervisor/placement.h"
 #include "supervisor/spawn.h"
 
@@ -31,9 +32,10 @@ enum process_rank {
 
 struct process {
     /* identity */
-    char name[PLACEMENT_NAME_MAX]; /* "engine", "storage", "link", "cpu/0" */
+    char name[PLACEMENT_NAME_MAX];  /* "engine", "storage", "link", "cpu/0" */
+    char group[PLACEMENT_NAME_MAX]; /* of a worker; "" for the node's own */
     enum process_rank rank;
-    const struct placement_pin *pin; /* borrowed from the plan; its group is the config's */
+    struct placement_pin pin; /* its group is the config's in force; NULL when retired */
 
     /* state */
     struct lifecycle lifecycle;
@@ -43,6 +45,8 @@ struct process {
     uint32_t restarts[DEATH_KIND_COUNT];
     bool is_drained;    /* an operator wants it down */
     bool is_drain_kept; /* over a restart of the supervisor, too */
+    bool is_stale;      /* is to be restarted when its group can spare it */
+    bool is_retired;    /* the plan no longer has it */
 
     /* links; -1: none */
     int pidfd;
@@ -50,6 +54,7 @@ struct process {
     int progress_fd;
     int lifeline_fd;
     int link_fd; /* link only: our end of the socket pair */
+    struct loop_source death_source, ready_source, link_source;
 };
 
 /* What all processes share. Borrowed. */
@@ -63,6 +68,12 @@ struct process_setting {
 };
 
 void process_init(struct process *process, const struct placement_pin *pin);
+
+/* A new plan has it, too: where it runs from its next start on, and its times from now on. */
+void process_plan(struct process *process, const struct placement_pin *pin);
+
+/* The plan no longer has it. */
+void process_retire(struct process *process);
 
 /* Starts it (idle or backoff). On failure the lifecycle has noted a death; err says why. */
 int process_start(struct process *process, const struct process_setting *setting,
@@ -79,7 +90,7 @@ enum lifecycle_action process_tick(struct process *process);
 void process_signal(struct process *process, enum lifecycle_action action);
 
 /* Reaps it after pidfd told of its death, kills what is left of its process group, closes the
- * descriptors and moves the lifecycle. False when it has not died. */
-bool process_reap(struct process *process);
+ * descriptors, moves the lifecycle and tells how it ended. False when it has not died. */
+bool process_reap(struct process *process, struct death *ret_death);
 
 #endif

@@ -25,51 +25,43 @@
 /* What lies in the memfd. */
 struct shared {
     uint64_t magic;
-    uint64_t count;
     _Atomic uint64_t heartbeat_ns;
     _Atomic uint64_t sequence; /* odd: being written */
     uint64_t started_ns;
+    uint64_t count;
     uint32_t phase;
     uint32_t gpu_count;
     struct status_gpu gpus[STATUS_GPU_MAX];
-    struct status_process rows[];
+    struct status_process rows[STATUS_PROCESS_MAX];
 };
 
 struct status_page {
     int fd;
-    size_t size;
     struct shared *shared;
 };
 
-static size_t size_for(size_t count)
+static void *map(int fd, int protection)
 {
-    return sizeof(struct shared) + count * sizeof(struct status_process);
-}
-
-static void *map(int fd, size_t size, int protection)
-{
-    void *memory = mmap(NULL, size, protection, MAP_SHARED, fd, 0);
+    void *memory = mmap(NULL, sizeof(struct shared), protection, MAP_SHARED, fd, 0);
     return memory != MAP_FAILED ? memory : NULL;
 }
 
 /* The supervisor's side */
 
-int status_page_create(size_t count, struct status_page **ret_page, struct error *err)
+int status_page_create(struct status_page **ret_page, struct error *err)
 {
     struct status_page *page = calloc(1, sizeof *page);
     if (page == NULL)
         return error_set(err, ERR_MEMORY, "status page: out of memory");
-    page->size = size_for(count);
     page->fd = memfd_create("argosy-status", MFD_CLOEXEC);
-    if (page->fd >= 0 && ftruncate(page->fd, (off_t)page->size) == 0)
-        page->shared = map(page->fd, page->size, PROT_READ | PROT_WRITE);
+    if (page->fd >= 0 && ftruncate(page->fd, (off_t)sizeof(struct shared)) == 0)
+        page->shared = map(page->fd, PROT_READ | PROT_WRITE);
     if (page->shared == NULL) {
         int code = error_set_errno(err, ERR_IO, errno, "could not make the status page");
         status_page_destroy(page);
         return code;
     }
     page->shared->magic = MAGIC;
-    page->shared->count = count;
     page->shared->started_ns = clock_monotonic_ns();
     status_page_beat(page, page->shared->started_ns);
     *ret_page = page;
@@ -81,7 +73,7 @@ void status_page_destroy(struct status_page *page)
     if (page == NULL)
         return;
     if (page->shared != NULL)
-        munmap(page->shared, page->size);
+        munmap(page->shared, sizeof(struct shared));
     if (page->fd >= 0)
         close(page->fd);
     free(page);
@@ -97,10 +89,12 @@ void status_page_beat(struct status_page *page, uint64_t now_ns)
     atomic_store_explicit(&page->shared->heartbeat_ns, now_ns, memory_order_release);
 }
 
-struct status_process *status_page_begin(struct status_page *page)
+struct status_process *status_page_begin(struct status_page *page, size_t count)
 {
+    ASSERT(count <= STATUS_PROCESS_MAX);
     atomic_fetch_add_explicit(&page->shared->sequence, 1, memory_order_relaxed);
     atomic_thread_fence(memory_order_release);
+    page->shared->count = count;
     return page->shared->rows;
 }
 
@@ -122,7 +116,6 @@ void status_page_set_gpus(struct status_page *page, const struct status_gpu *gpu
 
 struct status_reader {
     int fd;
-    size_t size;
     const struct shared *shared;
     struct status status; /* its rows are owned */
 };
@@ -130,19 +123,17 @@ struct status_reader {
 static int open_page(struct status_reader *reader, int fd, struct error *err)
 {
     struct stat stat;
-    if (fstat(fd, &stat) != 0 || (size_t)stat.st_size < sizeof(struct shared))
-        return error_set(err, ERR_INVALID, "descriptor %d is no status page", fd);
-    reader->size = (size_t)stat.st_size;
-    reader->shared = map(fd, reader->size, PROT_READ);
+    if (fstat(fd, &stat) != 0 || (size_t)stat.st_size != sizeof(struct shared))
+        return error_set(err, ERR_INVALID, "descriptor %d is no status page of this build", fd);
+    reader->shared = map(fd, PROT_READ);
     if (reader->shared == NULL)
         return error_set_errno(err, ERR_INVALID, errno, "cannot map the status page");
-    size_t count = reader->shared->count;
-    if (reader->shared->magic != MAGIC || count > reader->size || size_for(count) != reader->size)
+    if (reader->shared->magic != MAGIC)
         return error_set(err, ERR_INVALID, "the status page is of another build");
-    reader->status.processes = calloc(count + 1, sizeof reader->status.processes[0]);
+    /* Pages that are never written take no memory. */
+    reader->status.processes = calloc(STATUS_PROCESS_MAX, sizeof reader->status.processes[0]);
     if (reader->status.processes == NULL)
         return error_set(err, ERR_MEMORY, "status page: out of memory");
-    reader->status.process_count = count;
     return 0;
 }
 
@@ -168,7 +159,7 @@ void status_reader_close(struct status_reader *reader)
         return;
     free(reader->status.processes);
     if (reader->shared != NULL)
-        munmap((void *)(uintptr_t)reader->shared, reader->size);
+        munmap((void *)(uintptr_t)reader->shared, sizeof(struct shared));
     if (reader->fd >= 0)
         close(reader->fd);
     free(reader);
@@ -183,6 +174,10 @@ static bool copy(struct status_reader *reader)
     if (before % 2 != 0)
         return false;
     status->started_ns = shared->started_ns;
+    uint64_t count = shared->count;
+    if (count > STATUS_PROCESS_MAX)
+        return false; /* half written */
+    status->process_count = count;
     status->phase = (enum status_phase)shared->phase;
     memcpy(status->processes, shared->rows, status->process_count * sizeof shared->rows[0]);
     uint32_t gpus = shared->gpu_count;

@@ -35,6 +35,9 @@
 #define STATUS_GPU_MAX  HARDWARE_GPU_MAX
 #define STATUS_UNKNOWN  (-1) /* of a figure that cannot be negative */
 
+/* Room for processes: some seven for each of 64 GPUs. A page takes memory as it is filled. */
+#define STATUS_PROCESS_MAX 4096
+
 struct status_process {
     char name[STATUS_NAME_MAX];  /* "engine", "link", "cpu/0" */
     char group[STATUS_NAME_MAX]; /* of a worker; "" for the fleet's own processes */
@@ -42,6 +45,7 @@ struct status_process {
     int32_t state;               /* enum lifecycle_state */
     bool was_ready;              /* at least once */
     bool is_drained;             /* an operator wants it down */
+    bool is_stale;               /* is to be restarted */
     uint64_t started_ns;         /* of the process there is; 0: none */
     uint32_t restarts[DEATH_KIND_COUNT];
     uint64_t death_ns; /* the last one; 0: none */
@@ -87,7 +91,7 @@ struct status {
     uint64_t started_ns;   /* when the supervisor began */
     enum status_phase phase;
     size_t process_count;
-    struct status_process *processes; /* in the order of the plan */
+    struct status_process *processes; /* in the order of the roster */
     size_t gpu_count;
     struct status_gpu gpus[STATUS_GPU_MAX]; /* in the machine's order */
 };
@@ -96,8 +100,8 @@ struct status {
 
 struct status_page;
 
-/* A page for count processes; all of it is zero. ERR_IO, ERR_MEMORY. */
-int status_page_create(size_t count, struct status_page **ret_page, struct error *err);
+/* A page without processes. ERR_IO, ERR_MEMORY. */
+int status_page_create(struct status_page **ret_page, struct error *err);
 
 /* Accepts NULL. */
 void status_page_destroy(struct status_page *page);
@@ -107,8 +111,8 @@ int status_page_fd(const struct status_page *page);
 
 void status_page_beat(struct status_page *page, uint64_t now_ns);
 
-/* Between begin and end the rows, of which there are count, may be written. */
-struct status_process *status_page_begin(struct status_page *page);
+/* Between begin and end the first count rows, at most STATUS_PROCESS_MAX, may be written. */
+struct status_process *status_page_begin(struct status_page *page, size_t count);
 void status_page_end(struct status_page *page, enum status_phase phase);
 
 /* Between begin and end, too: the page's GPUs, of which there is room for STATUS_GPU_MAX. */

@@ -46,12 +46,9 @@ static const char help[] =
     "example: argosy-supervisor --dev --data-dir /tmp/argosy --cpu-workers 4\n";
 
 struct options {
-    const char *config_path;
+    struct plan_source source;
     bool is_dev;
     bool is_dry_run;
-    struct fleet_dev_options dev;
-    bool has_log_format; /* else the configuration's */
-    enum log_format log_format;
     const char *program_dir;
 };
 
@@ -117,29 +114,29 @@ static int parse_options(int argc, char **argv, struct options *options)
     while ((key = getopt_long(argc, argv, "c:h", long_options, NULL)) >= 0) {
         switch (key) {
         case OPTION_CONFIG:
-            options->config_path = optarg;
+            options->source.config_path = optarg;
             break;
         case OPTION_DEV:
             options->is_dev = true;
             break;
         case OPTION_DATA_DIR:
-            options->dev.data_dir = optarg;
+            options->source.dev.data_dir = optarg;
             break;
         case OPTION_MODEL:
-            options->dev.model = optarg;
+            options->source.dev.model = optarg;
             break;
         case OPTION_DEVICE:
-            if (!parse_device(optarg, &options->dev.device))
+            if (!parse_device(optarg, &options->source.dev.device))
                 return fail_usage("--device takes auto, cuda or cpu");
             break;
         case OPTION_CPU_WORKERS:
-            if (!parse_count(optarg, 1024, &options->dev.cpu_workers))
+            if (!parse_count(optarg, 1024, &options->source.dev.cpu_workers))
                 return fail_usage("--cpu-workers takes a number from 1 to 1024");
             break;
         case OPTION_LOG_FORMAT:
-            if (log_format_parse(optarg, &options->log_format) != 0)
+            if (log_format_parse(optarg, &options->source.log_format) != 0)
                 return fail_usage("--log-format takes logfmt or json");
-            options->has_log_format = true;
+            options->source.has_log_format = true;
             break;
         case OPTION_DRY_RUN:
             options->is_dry_run = true;
@@ -155,7 +152,7 @@ static int parse_options(int argc, char **argv, struct options *options)
     }
     if (optind < argc)
         return fail_usage("takes options only");
-    if (options->is_dev == (options->config_path != NULL))
+    if (options->is_dev == (options->source.config_path != NULL))
         return fail_usage("needs either --config or --dev");
     return EXIT_OK;
 }
@@ -175,14 +172,6 @@ static int fail(const struct error *err)
     default:
         return EXIT_INTERNAL;
     }
-}
-
-static int load_config(const struct options *options, const struct hardware *hardware,
-                       struct fleet_config **ret_config, struct error *err)
-{
-    if (options->is_dev)
-        return fleet_config_default(&options->dev, hardware, ret_config, err);
-    return fleet_config_load_for(options->config_path, hardware, ret_config, err);
 }
 
 /* The folder this program lies in. */
@@ -231,27 +220,6 @@ static int lock_data_dir(const struct fleet_config *config, struct error *err)
     return code;
 }
 
-/* Writes the effective configuration, which may hold secrets from the environment, for the
- * children; they see the old file or the new one. */
-static int write_effective(const struct fleet_config *config, char path[PATH_MAX],
-                           struct error *err)
-{
-    struct buffer text = {0};
-    char draft[PATH_MAX + 8];
-    snprintf(path, PATH_MAX, "%s/" FLEET_EFFECTIVE, config->data_dir);
-    snprintf(draft, sizeof draft, "%s.new", path);
-    fleet_config_print(config, &text);
-    int fd = open(draft, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    bool is_written = fd >= 0 && !text.failed &&
-                      write(fd, text.data, text.size) == (ssize_t)text.size &&
-                      rename(draft, path) == 0;
-    int code = is_written ? 0 : error_set_errno(err, ERR_IO, errno, "cannot write %s", path);
-    if (fd >= 0)
-        close(fd);
-    buffer_fini(&text);
-    return code;
-}
-
 static void print_plan(const struct fleet_config *config, const struct placement *placement)
 {
     struct buffer text = {0};
@@ -273,19 +241,18 @@ static void announce_http(const struct fleet_config *config, int http_fd)
     fflush(stdout);
 }
 
-static int run_fleet(const struct options *options, const struct fleet_config *config,
-                     const struct placement *placement, struct error *err)
+static int run_fleet(const struct options *options, struct plan *plan, struct error *err)
 {
     char program_dir[PATH_MAX];
     char effective[PATH_MAX];
     int http_fd = -1;
-    int code = create_folders(config->data_dir, err);
+    int code = create_folders(plan->config->data_dir, err);
     if (code == 0)
-        code = lock_data_dir(config, err);
+        code = lock_data_dir(plan->config, err);
     if (code == 0)
-        code = http_socket_open(config->http.listen, &http_fd, err);
+        code = http_socket_open(plan->config->http.listen, &http_fd, err);
     if (code == 0)
-        code = write_effective(config, effective, err);
+        code = plan_write_effective(plan, effective, err);
     if (code == 0 && options->program_dir == NULL)
         code = find_program_dir(program_dir, err);
     if (code != 0)
@@ -293,31 +260,13 @@ static int run_fleet(const struct options *options, const struct fleet_config *c
     struct process_setting setting = {
         .program_dir = options->program_dir != NULL ? options->program_dir : program_dir,
         .config_path = effective,
-        .config = config,
-        .topology = placement->topology,
         .http_fd = http_fd,
-        .status_fd = -1, /* the supervisor's own */
+        .status_fd = -1, /* the supervisor's own, as the rest */
     };
     if (http_fd >= 0)
-        announce_http(config, http_fd);
-    int exit_code = supervisor_run(placement, &setting, err);
+        announce_http(plan->config, http_fd);
+    int exit_code = supervisor_run(&options->source, plan, &setting, err);
     return err->code != 0 ? fail(err) : exit_code;
-}
-
-/* Plans for the config and, unless it is a dry run, runs it. */
-static int plan_and_run(const struct options *options, const struct hardware *hardware,
-                        const struct fleet_config *config, struct topology *topology,
-                        struct error *err)
-{
-    struct placement placement;
-    if (topology_read(NULL, hardware, topology, err) != 0 ||
-        placement_create(topology, config, &placement, err) != 0)
-        return fail(err);
-    if (options->is_dry_run || config->log_format != LOG_FORMAT_JSON)
-        print_plan(config, &placement);
-    int exit_code = options->is_dry_run ? EXIT_OK : run_fleet(options, config, &placement, err);
-    placement_destroy(&placement);
-    return exit_code;
 }
 
 int main(int argc, char **argv)
@@ -332,18 +281,13 @@ int main(int argc, char **argv)
         return exit_code;
 
     struct error err = {0};
-    struct hardware hardware;
-    struct fleet_config *config = NULL;
-    hardware_detect("", &hardware);
-    if (load_config(&options, &hardware, &config, &err) != 0)
+    struct plan plan;
+    if (plan_create(&options.source, NULL, &plan, &err) != 0)
         return fail(&err);
-    if (options.has_log_format)
-        config->log_format = options.log_format;
-    log_open("supervisor", config->log_level, config->log_format);
-    struct topology *topology = calloc(1, sizeof *topology);
-    exit_code = topology != NULL ? plan_and_run(&options, &hardware, config, topology, &err)
-                                 : EXIT_INTERNAL;
-    free(topology);
-    fleet_config_destroy(config);
+    log_open("supervisor", plan.config->log_level, plan.config->log_format);
+    if (options.is_dry_run || plan.config->log_format != LOG_FORMAT_JSON)
+        print_plan(plan.config, &plan.placement);
+    exit_code = options.is_dry_run ? EXIT_OK : run_fleet(&options, &plan, &err);
+    plan_destroy(&plan);
     return exit_code;
 }

@@ -6,7 +6,8 @@
  * FAKE_LOG, one line each: "cpu/0 start 4711", "cpu/0 term 4711". FAKE_MODE (for a worker, by its
  * group's environment), FAKE_MODE_ENGINE and FAKE_MODE_LINK choose how it behaves:
  *   exit:N   ends at once with code N            deaf     does not end on SIGTERM
- *   hang     tells progress once, never again    early    leaves a grandchild behind and ends
+ *   hang     tells progress once, never again    stuck    both of these
+ *   early    leaves a grandchild behind and ends
  *   (unset)  ready, waits for SIGTERM, ends with 0
  */
 #include <fcntl.h>
@@ -99,7 +100,7 @@ static int serve(const char *mode, int signal_fd, int link_fd)
         if (fds[0].revents == 0)
             continue;
         tell("term", "");
-        if (strcmp(mode, "deaf") != 0)
+        if (strcmp(mode, "deaf") != 0 && strcmp(mode, "stuck") != 0)
             return EXIT_OK;
         for (;;)
             pause();
@@ -128,7 +129,7 @@ int main(int argc, char **argv)
         return EXIT_OK;
     }
     child_ready(&child);
-    if (strcmp(mode, "hang") == 0)
+    if (strcmp(mode, "hang") == 0 || strcmp(mode, "stuck") == 0)
         child_progress(&child);
     return serve(mode, signal_fd, link_text != NULL ? atoi(link_text) : -1);
 }

@@ -346,7 +346,7 @@ static void fleet_ends_when_no_worker_can_run(void **state)
     assert_int_equal(wait_exit(), EXIT_DEVICE_UNUSABLE);
 }
 
-static void hung_worker_is_killed_and_replaced(void **state)
+static void hung_worker_is_drained_and_replaced(void **state)
 {
     (void)state;
     /* the quiet one never told progress: nobody waits for any */
@@ -356,8 +356,19 @@ static void hung_worker_is_killed_and_replaced(void **state)
     pid_t worker = wait_line("cpu/0 start", NULL);
     wait_line("quiet/0 start", NULL);
     assert_int_not_equal(wait_line("cpu/0 start", NULL), worker);
-    assert_true(has_output("no progress, signal 9 (killed)"));
+    assert_true(has_line("cpu/0 term"));
+    assert_true(has_output("no progress, exit 0 (ended)"));
     assert_false(has_line("quiet/0 start"));
+}
+
+static void stuck_worker_is_killed_and_replaced(void **state)
+{
+    (void)state;
+    start_supervisor("groups:\n- {name: cpu, kind: cpu, processes: 1, hang_ms: 3000, grace_ms: 200,"
+                     " environment: [{name: FAKE_MODE, value: stuck}]}\n");
+    pid_t worker = wait_line("cpu/0 start", NULL);
+    assert_int_not_equal(wait_line("cpu/0 start", NULL), worker);
+    assert_true(has_output("no progress, signal 9 (killed)"));
 }
 
 static void nobody_outlives_a_killed_supervisor(void **state)
@@ -516,7 +527,8 @@ int main(void)
         TEST(bad_config_is_not_restarted),
         TEST(engine_without_a_future_ends_the_fleet),
         TEST(fleet_ends_when_no_worker_can_run),
-        TEST(hung_worker_is_killed_and_replaced),
+        TEST(hung_worker_is_drained_and_replaced),
+        TEST(stuck_worker_is_killed_and_replaced),
         TEST(nobody_outlives_a_killed_supervisor),
         TEST(what_a_child_leaves_behind_goes_with_it),
         TEST(works_as_process_one),

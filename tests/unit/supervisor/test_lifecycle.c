@@ -23,7 +23,8 @@ static uint64_t now_ns;
 static int set_up(void **state)
 {
     (void)state;
-    lifecycle_init(&lifecycle, GRACE_NS, HANG_NS);
+    lifecycle_init(&lifecycle);
+    lifecycle_set_times(&lifecycle, GRACE_NS, HANG_NS);
     now_ns = NS_PER_S;
     return 0;
 }
@@ -173,14 +174,77 @@ static void hang_is_found_within_one_and_a_half_times(void **state)
     enum lifecycle_action action;
     while ((action = tick_at_deadline()) == LIFECYCLE_DO_NOTHING)
         assert_true(now_ns - last_ns < HANG_NS);
-    assert_int_equal(action, LIFECYCLE_DO_KILL);
+    assert_int_equal(action, LIFECYCLE_DO_TERM);
     assert_in_range(now_ns - last_ns, HANG_NS, HANG_NS + HANG_NS / 2);
+    /* it gets less time to hand its work back than one that is well */
+    assert_int_equal(lifecycle.deadline_ns - now_ns, LIFECYCLE_FAULT_GRACE_NS);
+    assert_int_equal(tick_at_deadline(), LIFECYCLE_DO_KILL);
     lifecycle_died(&lifecycle, KILLED(SIGKILL), DEATH_CAUSE_NONE, now_ns);
     assert_int_equal(lifecycle.state, LIFECYCLE_BACKOFF);
+    char text[DEATH_TEXT_MAX];
+    assert_string_equal(death_format(death_history_last(&lifecycle.deaths), text),
+                        "no progress, signal 9 (killed)");
     /* the next life starts without a promise of progress */
     tick_at_deadline();
     start_ready();
     assert_false(lifecycle.has_progress);
+}
+
+static void restart_drains_and_starts_at_once(void **state)
+{
+    (void)state;
+    start_ready();
+    assert_int_equal(lifecycle_replace(&lifecycle, DEATH_CAUSE_RESTART, now_ns), LIFECYCLE_DO_TERM);
+    assert_int_equal(lifecycle.state, LIFECYCLE_DRAINING);
+    assert_int_equal(lifecycle.deadline_ns - now_ns, GRACE_NS);
+    /* a fault found on its way out changes nothing */
+    assert_int_equal(lifecycle_replace(&lifecycle, DEATH_CAUSE_HANG, now_ns), LIFECYCLE_DO_NOTHING);
+    struct death death = lifecycle_died(&lifecycle, EXITED(0), DEATH_CAUSE_NONE, now_ns);
+    assert_int_equal(death.cause, DEATH_CAUSE_RESTART);
+    assert_int_equal(lifecycle.state, LIFECYCLE_IDLE);
+    assert_int_equal(lifecycle.deaths.count, 0); /* it was no fault */
+    start_ready();
+    assert_int_equal(lifecycle.cause, DEATH_CAUSE_NONE);
+}
+
+static void deaf_restart_is_killed_and_starts(void **state)
+{
+    (void)state;
+    start_ready();
+    lifecycle_replace(&lifecycle, DEATH_CAUSE_RESTART, now_ns);
+    assert_int_equal(tick_at_deadline(), LIFECYCLE_DO_KILL);
+    lifecycle_died(&lifecycle, KILLED(SIGKILL), DEATH_CAUSE_NONE, now_ns);
+    assert_int_equal(lifecycle.state, LIFECYCLE_IDLE);
+}
+
+static void restart_tries_again_what_waits_or_failed(void **state)
+{
+    (void)state;
+    start_ready();
+    lifecycle_died(&lifecycle, KILLED(SIGSEGV), DEATH_CAUSE_NONE, now_ns);
+    assert_int_equal(lifecycle_replace(&lifecycle, DEATH_CAUSE_HANG, now_ns), LIFECYCLE_DO_NOTHING);
+    assert_int_equal(lifecycle.state, LIFECYCLE_BACKOFF);
+    lifecycle_replace(&lifecycle, DEATH_CAUSE_RESTART, now_ns);
+    assert_int_equal(lifecycle.state, LIFECYCLE_IDLE);
+    start_ready();
+    lifecycle_died(&lifecycle, EXITED(EXIT_BAD_CONFIG), DEATH_CAUSE_NONE, now_ns);
+    assert_int_equal(lifecycle.state, LIFECYCLE_FAILED);
+    lifecycle_replace(&lifecycle, DEATH_CAUSE_RESTART, now_ns);
+    assert_int_equal(lifecycle.state, LIFECYCLE_IDLE);
+}
+
+static void stop_wins_over_a_replacement(void **state)
+{
+    (void)state;
+    static const enum death_cause causes[] = {DEATH_CAUSE_RESTART, DEATH_CAUSE_HANG};
+    for (size_t i = 0; i < sizeof causes / sizeof causes[0]; i++) {
+        set_up(NULL);
+        start_ready();
+        lifecycle_replace(&lifecycle, causes[i], now_ns);
+        assert_int_equal(lifecycle_stop(&lifecycle, false, now_ns), LIFECYCLE_DO_NOTHING);
+        lifecycle_died(&lifecycle, EXITED(0), DEATH_CAUSE_NONE, now_ns);
+        assert_int_equal(lifecycle.state, LIFECYCLE_STOPPED);
+    }
 }
 
 static void progress_keeps_alive(void **state)
@@ -199,7 +263,8 @@ static void silence_without_a_promise_is_no_hang(void **state)
     start_ready();
     for (int i = 0; i < 10; i++)
         assert_int_equal(tick_at_deadline(), LIFECYCLE_DO_NOTHING);
-    lifecycle_init(&lifecycle, GRACE_NS, 0);
+    lifecycle_init(&lifecycle);
+    lifecycle_set_times(&lifecycle, GRACE_NS, 0);
     start_ready();
     assert_true(lifecycle.deadline_ns == LIFECYCLE_NEVER);
 }
@@ -275,7 +340,7 @@ static void any_order_of_events_is_borne(void **state)
         for (int step = 0; step < 60; step++) {
             now_ns += random_next(&random) % (20 * NS_PER_S);
             enum lifecycle_action action = LIFECYCLE_DO_NOTHING;
-            switch (random_next(&random) % 8) {
+            switch (random_next(&random) % 10) {
             case 0:
                 if (lifecycle.state == LIFECYCLE_IDLE)
                     action = LIFECYCLE_DO_START;
@@ -299,6 +364,11 @@ static void any_order_of_events_is_borne(void **state)
                 if (step > 30)
                     action = lifecycle_stop(&lifecycle, random_next(&random) % 2 == 0, now_ns);
                 break;
+            case 5:
+                action = lifecycle_replace(
+                    &lifecycle,
+                    random_next(&random) % 2 == 0 ? DEATH_CAUSE_RESTART : DEATH_CAUSE_HANG, now_ns);
+                break;
             default:
                 action = lifecycle_tick(&lifecycle, now_ns);
             }
@@ -316,7 +386,7 @@ static void any_order_of_events_is_borne(void **state)
     }
     /* the walk got everywhere */
     assert_true(stopped_count > 100);
-    assert_true(failed_count > 10);
+    assert_true(failed_count > 5);
 }
 
 #define TEST(function) cmocka_unit_test_setup(function, set_up)
@@ -332,6 +402,10 @@ int main(void)
         TEST(deaf_drain_is_killed_after_its_grace),
         TEST(stop_reaches_every_state),
         TEST(hang_is_found_within_one_and_a_half_times),
+        TEST(restart_drains_and_starts_at_once),
+        TEST(deaf_restart_is_killed_and_starts),
+        TEST(restart_tries_again_what_waits_or_failed),
+        TEST(stop_wins_over_a_replacement),
         TEST(progress_keeps_alive),
         TEST(silence_without_a_promise_is_no_hang),
         TEST(endless_start_is_killed),

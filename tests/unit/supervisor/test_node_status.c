@@ -18,8 +18,8 @@ static struct fixture fixture;
 static int set_up(void **state)
 {
     (void)state;
-    assert_int_equal(status_page_create(2, &fixture.page, NULL), 0);
-    struct status_process *rows = status_page_begin(fixture.page);
+    assert_int_equal(status_page_create(&fixture.page, NULL), 0);
+    struct status_process *rows = status_page_begin(fixture.page, 2);
     strcpy(rows[0].name, "engine");
     rows[0].state = LIFECYCLE_READY;
     rows[0].memory_node = STATUS_UNKNOWN;
@@ -52,7 +52,7 @@ static int tear_down(void **state)
 
 static void set_gpus(const struct status_gpu *gpus, size_t count)
 {
-    status_page_begin(fixture.page);
+    status_page_begin(fixture.page, 2);
     status_page_set_gpus(fixture.page, gpus, count);
     status_page_end(fixture.page, STATUS_PHASE_RUNNING);
 }

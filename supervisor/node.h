@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * node: the processes of this machine under supervision, and what is done to one of them: starting,
+ * stopping, replacing, taking note of its death; each with its log record, and deaths with the news
+ * to the link. What is to be done when is decided by sequence.h (order of start and end), order.h
+ * (operators) and supervisor.h (the loop).
+ *
+ * Threading: the supervisor's loop only.
+ */
+#ifndef ARGOSY_SUPERVISOR_NODE_H
+#define ARGOSY_SUPERVISOR_NODE_H
+
+#include <stdbool.h>
+
+#include "common/error.h"
+#include "supervisor/link_channel.h"
+#include "supervisor/loop.h"
+#include "supervisor/plan.h"
+#include "supervisor/process.h"
+#include "supervisor/roster.h"
+#include "supervisor/status_page.h"
+
+struct node {
+    /* configuration: in force */
+    struct plan_source source;
+    struct plan plan; /* owned */
+    struct process_setting setting;
+
+    /* state */
+    struct roster roster;
+    bool is_stopping;
+    bool is_announced; /* "fleet ready" was said */
+    bool is_hurried;   /* what still runs is to be killed */
+    int exit_code;
+    struct link_channel channel;
+
+    /* links */
+    struct status_page *page;
+    struct loop loop;
+};
+
+/* A node of the plan, which it takes on success, with nothing started. setting's config, topology
+ * and status page are filled in. ERR_IO, ERR_MEMORY, ERR_LIMIT. */
+int node_open(struct node *node, const struct plan_source *source, struct plan *plan,
+              const struct process_setting *setting, struct error *err);
+
+/* Accepts a node of zeros. */
+void node_close(struct node *node);
+
+/* Puts another plan into force, which it takes on success, with the plan's effective configuration
+ * for the children: processes come and go by it; what goes on running is not touched. */
+int node_adopt_plan(struct node *node, struct plan *plan, struct error *err);
+
+/* Idle or backoff: starts it. A failure is a death. */
+void node_start(struct node *node, struct process *process);
+
+/* Drains it for good, or kills it. */
+void node_stop(struct process *process, bool hurry);
+
+/* Drains it and starts it again (lifecycle_replace). */
+void node_replace(struct process *process, enum death_cause cause);
+
+/* Says what lifecycle's deadline made necessary, and does it. */
+void node_tick(struct node *node, struct process *process);
+
+/* Tells the link's readers how things are. */
+void node_write_status(struct node *node);
+
+/* Ends the fleet with this code: the sequence does it. */
+void node_end(struct node *node, int exit_code);
+
+/* Reaps children that are not ours by birth. */
+void node_reap_strangers(struct node *node);
+
+#endif

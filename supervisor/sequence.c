@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* sequence: see sequence.h. */
+#include "supervisor/sequence.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "common/exit_code.h"
+#include "common/log.h"
+#include "supervisor/rollout.h"
+
+/* Pointless */
+
+/* The exit code of whoever made going on pointless; -1 when there is a point. */
+static int find_failure(const struct node *node)
+{
+    size_t workers = 0;
+    size_t failed_workers = 0;
+    int worker_code = EXIT_INTERNAL;
+    for (size_t i = 0; i < node->roster.count; i++) {
+        const struct process *process = node->roster.processes[i];
+        workers += process->rank == PROCESS_RANK_WORKER;
+        if (process->lifecycle.state != LIFECYCLE_FAILED)
+            continue;
+        int code = WEXITSTATUS(death_history_last(&process->lifecycle.deaths)->status);
+        if (process->rank == PROCESS_RANK_ENGINE)
+            return code;
+        if (process->rank == PROCESS_RANK_WORKER) {
+            failed_workers++;
+            worker_code = code;
+        }
+    }
+    return workers > 0 && failed_workers == workers ? worker_code : -1;
+}
+
+/* Up */
+
+static bool is_settled(const struct process *process)
+{
+    enum lifecycle_state state = process->lifecycle.state;
+    if (process->lifecycle.was_ready || state == LIFECYCLE_FAILED || process->is_drained ||
+        process->is_retired)
+        return true;
+    /* Workers need neither the link nor storage to start; nothing runs without the engine. */
+    return (process->rank == PROCESS_RANK_LINK || process->rank == PROCESS_RANK_STORAGE) &&
+           state == LIFECYCLE_BACKOFF;
+}
+
+static void announce(struct node *node)
+{
+    size_t count = node->roster.count;
+    size_t failed = 0;
+    for (size_t i = 0; i < count; i++)
+        failed += node->roster.processes[i]->lifecycle.state == LIFECYCLE_FAILED;
+    node->is_announced = true;
+    log_info("fleet.ready", "node=%s processes=%zu failed=%zu", node->plan.config->node, count,
+             failed);
+    if (node->plan.config->log_format == LOG_FORMAT_JSON)
+        return; /* the record above is for machines; what follows is for people */
+    if (failed == 0)
+        printf("fleet ready\n");
+    else
+        printf("fleet ready without %zu of its %zu processes\n", failed, count);
+    fflush(stdout);
+}
+
+static void bring_up(struct node *node, struct process *process)
+{
+    if (process->is_drained || process->is_retired)
+        return;
+    if (process->lifecycle.state == LIFECYCLE_STOPPED)
+        lifecycle_again(&process->lifecycle);
+    if (process->lifecycle.state == LIFECYCLE_IDLE)
+        node_start(node, process);
+}
+
+static void go_up(struct node *node)
+{
+    for (int rank = 0; rank < PROCESS_RANK_COUNT; rank++) {
+        bool is_complete = true;
+        for (size_t i = 0; i < node->roster.count; i++) {
+            struct process *process = node->roster.processes[i];
+            if ((int)process->rank != rank)
+                continue;
+            bring_up(node, process);
+            is_complete = is_complete && is_settled(process);
+        }
+        if (!is_complete)
+            return;
+    }
+    if (!node->is_announced)
+        announce(node);
+}
+
+/* Stops who is no longer wanted. */
+static void retire(struct node *node)
+{
+    for (size_t i = 0; i < node->roster.count; i++) {
+        if (node->roster.processes[i]->is_retired)
+            node_stop(node->roster.processes[i], false);
+    }
+    roster_sweep(&node->roster);
+}
+
+/* Restarts the next ones that their groups can spare; the node's own need not wait for anybody. */
+static void roll(struct node *node)
+{
+    for (size_t i = 0; i < node->roster.count; i++) {
+        struct process *process = node->roster.processes[i];
+        if (process->is_stale && rollout_may_go(&node->roster, process))
+            node_replace(process, DEATH_CAUSE_RESTART);
+    }
+}
+
+/* Down */
+
+/* Stops what may be stopped: a rank when all after it have. True when nothing is left. */
+static bool go_down(struct node *node)
+{
+    for (int rank = PROCESS_RANK_COUNT - 1; rank >= 0; rank--) {
+        bool is_complete = true;
+        for (size_t i = 0; i < node->roster.count; i++) {
+            struct process *process = node->roster.processes[i];
+            if ((int)process->rank != rank)
+                continue;
+            node_stop(process, node->is_hurried);
+            is_complete = is_complete && process->lifecycle.state == LIFECYCLE_STOPPED;
+        }
+        if (!is_complete)
+            return false;
+    }
+    return true;
+}
+
+bool sequence_advance(struct node *node)
+{
+    int failure = node->is_stopping ? -1 : find_failure(node);
+    if (failure >= 0) {
+        log_error("fleet.failed", "exit=%d", failure);
+        node_end(node, failure);
+    }
+    if (node->is_stopping)
+        return go_down(node);
+    retire(node);
+    roll(node);
+    go_up(node);
+    return false;
+}
