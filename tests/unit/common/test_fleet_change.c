@@ -95,6 +95,7 @@ static const struct {
     {"groups.smt", "cpu=live"},
     {"groups.grace_ms", "cpu=live"},
     {"groups.hang_ms", "cpu=live"},
+    {"groups.max_unavailable", "cpu=live"},
     {"groups.memory_mb", "cpu=restart"},
     {"groups.device", "gpu=restart"},
     {"groups.gpus", "gpu=restart"},
