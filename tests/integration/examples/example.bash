@@ -4,16 +4,18 @@
 
 load "$ARGOSY_SOURCE_DIR/tests/page.bash"
 
-# example_setup NAME: copies the example, goes there, and builds it with the command of its README.
-# The fleet's data is in .argosy there, where the command line tool finds it unasked.
+# example_setup NAME: copies the examples, goes to one's folder, and builds it with the first command of
+# its README that builds. The fleet's data is in .argosy there, where the command line tool finds it
+# unasked.
 example_setup() {
   fleet_setup
-  mkdir "$FLEET_DIR/examples"
+  mkdir "$FLEET_DIR/build"
+  ln -s "$ARGOSY_BUILD_DIR" "$FLEET_DIR/build/release"
   ln -s "$ARGOSY_SOURCE_DIR/include" "$FLEET_DIR/include"
-  cp -r "$ARGOSY_SOURCE_DIR/examples/$1" "$FLEET_DIR/examples/"
+  cp -r "$ARGOSY_SOURCE_DIR/examples" "$FLEET_DIR/"
   cd "$FLEET_DIR/examples/$1"
   PAGE=$PWD/README.md
-  eval "$(grep '^cc -shared' README.md) -Wall -Wextra -Werror"
+  eval "$(grep -m 1 '^cc ' README.md) -Wall -Wextra -Werror"
   unset ARGOSY_DATA_DIR ARGOSY_ENDPOINT
 }
 

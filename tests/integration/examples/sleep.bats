@@ -14,7 +14,6 @@ teardown() {
 }
 
 @test "the example's own test: 30 days pass, two mails are sent" {
-  export LIBRARY_PATH=$ARGOSY_BUILD_DIR/lib LD_LIBRARY_PATH=$ARGOSY_BUILD_DIR/lib
   run -0 --separate-stderr page_lines "" 1
   [ "$(tail -n 3 <<<"$output")" = "$(sed -n 's/^    \(day .*\)/\1/p' README.md)" ]
 }
