@@ -116,7 +116,7 @@ static void compare_value(struct comparison *comparison, const struct yaml_field
         return;
     bool is_long = field->type == YAML_TYPE_TREE;
     struct buffer what = {0};
-    if (field->is_private || is_long)
+    if (field->is_secret || is_long)
         buffer_append_text(&what, ": changed");
     else
         buffer_printf(&what, ": %s -> %s", from, to);

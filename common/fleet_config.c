@@ -4,7 +4,6 @@
 #include "common/fleet_config.h"
 
 #include <errno.h>
-#include <libgen.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +12,7 @@
 
 #include "common/arena.h"
 #include "common/child.h"
+#include "common/fleet_include.h"
 #include "common/fleet_schema.h"
 #include "common/fleet_service.h"
 #include "common/gpu_name.h"
@@ -33,7 +33,7 @@
 
 /* Most memory of a loaded config: YAML_NODE_MAX nodes and structs of under 200 bytes each, and
  * texts that substitution may have made longer. */
-#define CONFIG_MEMORY_MAX (16 * LIMIT_MIB)
+#define CONFIG_MEMORY_MAX (32 * LIMIT_MIB)
 
 /* A config with the memory that holds it. */
 struct fleet_config_owner {
@@ -44,6 +44,7 @@ struct fleet_config_owner {
 struct loader {
     struct fleet_config *config;
     struct arena *arena;
+    struct yaml_problems *problems; /* NULL: the first error ends it */
     const struct yaml_node *root;
     const char *folder;
     const struct hardware *hardware;
@@ -243,12 +244,12 @@ static int enable_storage(struct loader *loader)
     struct fleet_storage *storage = &loader->config->storage;
     const struct yaml_node *section = yaml_get(loader->root, "storage");
     const struct yaml_node *node = section != NULL ? yaml_get(section, "enabled") : NULL;
+    char line[YAML_LINE_SIZE];
     if (node == NULL || node->is_null)
         storage->enabled = storage->endpoint == NULL && loader->config->engine.endpoint == NULL;
     else if (storage->enabled && storage->endpoint != NULL)
-        return yaml_fail(node, loader->err,
-                         "storage runs either here or elsewhere (endpoint, line %d)",
-                         yaml_get(section, "endpoint")->line);
+        return yaml_fail(node, loader->err, "storage runs either here or elsewhere (endpoint, %s)",
+                         yaml_line(yaml_get(section, "endpoint"), node, line));
     return 0;
 }
 
@@ -323,7 +324,7 @@ static int check_group(struct loader *loader, const struct fleet_group *group,
 static int finish_factory(struct loader *loader)
 {
     const struct yaml_node *node = yaml_get(loader->root, "factory");
-    return fleet_factory_read(node, loader->folder, loader->arena, &loader->config->factory,
+    return fleet_factory_read(node, loader->arena, &loader->config->factory,
                               &loader->config->factory_count, loader->err);
 }
 
@@ -361,47 +362,80 @@ static int finish(struct loader *loader)
     return code == 0 ? finish_factory(loader) : code;
 }
 
-static int load(struct loader *loader, const char *text, size_t size, const char *source)
+/* The tree of one text. */
+static int parse(struct loader *loader, const char *text, size_t size, const char *source_name,
+                 const char *folder, struct fleet_tree *ret_tree)
+{
+    struct yaml_source *source = arena_calloc(loader->arena, 1, sizeof *source);
+    if (source == NULL || (source->name = arena_strdup(loader->arena, source_name)) == NULL ||
+        (source->folder = arena_strdup(loader->arena, folder)) == NULL)
+        return fail_memory(loader);
+    struct yaml_node *root;
+    int code = yaml_parse(text, size, source, loader->arena, &root, loader->err);
+    if (code != 0)
+        return code;
+    const struct yaml_node *include = yaml_get(root, "include");
+    if (include != NULL)
+        return yaml_fail(include, loader->err, "only a file can include others");
+    *ret_tree = (struct fleet_tree){.root = root};
+    return yaml_check(&fleet_schema, root, loader->problems, loader->err);
+}
+
+static int fill(struct loader *loader, const struct fleet_tree *tree)
 {
     struct fleet_config *config = loader->config;
     fleet_schema_init_config(config);
-    config->source = arena_strdup(loader->arena, source);
-    loader->folder = arena_strdup(loader->arena, loader->folder);
-    if (config->source == NULL || loader->folder == NULL)
-        return fail_memory(loader);
-    struct yaml_node *root;
-    int code = yaml_parse(text, size, config->source, loader->arena, &root, loader->err);
-    if (code != 0)
-        return code;
-    loader->root = root;
-    code = yaml_bind(&fleet_schema, root, loader->folder, loader->arena, config, loader->err);
-    return code != 0 ? code : finish(loader);
+    config->source = tree->root->source->name;
+    config->files = tree->files;
+    config->file_count = tree->file_count;
+    config->tree = loader->root = tree->root;
+    loader->folder = tree->root->source->folder;
+    int code =
+        yaml_bind(&fleet_schema, tree->root, loader->arena, config, loader->problems, loader->err);
+    struct yaml_problems *problems = loader->problems;
+    if (code == 0 && problems != NULL && problems->count > 0) {
+        *loader->err = problems->first;
+        code = problems->first.code;
+    }
+    if (code == 0)
+        code = finish(loader);
+    return code;
 }
 
 static const struct fleet_dev_options no_options;
 
-static int create(const char *text, size_t size, const char *source, const char *folder,
-                  const struct hardware *hardware, const struct fleet_dev_options *options,
-                  struct fleet_config **ret_config, struct error *err)
+static int create(struct loader *loader, const char *name)
 {
     struct fleet_config_owner *owner = calloc(1, sizeof *owner);
     if (owner == NULL)
-        return error_set(err, ERR_MEMORY, "%s: out of memory", source);
+        return error_set(loader->err, ERR_MEMORY, "%s: out of memory", name);
     arena_init(&owner->arena, CONFIG_MEMORY_MAX);
-    struct loader loader = {.config = &owner->config,
-                            .arena = &owner->arena,
-                            .folder = folder,
-                            .hardware = hardware,
-                            .options = options,
-                            .is_dev = options != &no_options,
-                            .err = err};
-    int code = load(&loader, text, size, source);
-    if (code != 0) {
-        fleet_config_destroy(&owner->config);
-        return code;
-    }
-    *ret_config = &owner->config;
+    loader->config = &owner->config;
+    loader->arena = &owner->arena;
     return 0;
+}
+
+/* Gives the config away, or destroys it where code is not 0. */
+static int give(struct loader *loader, int code, struct fleet_config **ret_config)
+{
+    if (code == 0)
+        *ret_config = loader->config;
+    else
+        fleet_config_destroy(loader->config);
+    return code;
+}
+
+static int load_text(struct loader *loader, const char *text, size_t size, const char *source,
+                     const char *folder, struct fleet_config **ret_config)
+{
+    struct fleet_tree tree;
+    int code = create(loader, source);
+    if (code != 0)
+        return code;
+    code = parse(loader, text, size, source, folder, &tree);
+    if (code == 0)
+        code = fill(loader, &tree);
+    return give(loader, code, ret_config);
 }
 
 /* Public functions */
@@ -410,7 +444,8 @@ int fleet_config_parse(const char *text, size_t size, const char *source, const 
                        const struct hardware *hardware, struct fleet_config **ret_config,
                        struct error *err)
 {
-    return create(text, size, source, folder, hardware, &no_options, ret_config, err);
+    struct loader loader = {.hardware = hardware, .options = &no_options, .err = err};
+    return load_text(&loader, text, size, source, folder, ret_config);
 }
 
 int fleet_config_default(const struct fleet_dev_options *options, const struct hardware *hardware,
@@ -423,41 +458,34 @@ int fleet_config_default(const struct fleet_dev_options *options, const struct h
     const char *data_dir = getenv(ENV_DATA_DIR);
     if (chosen.data_dir == NULL && data_dir != NULL && data_dir[0] != '\0')
         chosen.data_dir = data_dir;
-    return create("", 0, "defaults", folder, hardware, &chosen, ret_config, err);
+    struct loader loader = {.hardware = hardware, .options = &chosen, .is_dev = true, .err = err};
+    return load_text(&loader, "", 0, "defaults", folder, ret_config);
 }
 
-static int read_file(const char *path, struct buffer *text, struct error *err)
+int fleet_config_read(const struct fleet_config_request *request, struct fleet_config **ret_config,
+                      struct error *err)
 {
-    FILE *file = fopen(path, "re");
-    if (file == NULL)
-        return error_set_errno(err, errno == ENOENT ? ERR_NOT_FOUND : ERR_CONFIG, errno,
-                               "cannot read %s", path);
-    /* One byte over the limit is enough to be refused by the parser. */
-    uint8_t *room = buffer_reserve(text, YAML_SIZE_MAX + 1);
-    if (room != NULL)
-        text->size = fread(room, 1, YAML_SIZE_MAX + 1, file);
-    int code = 0;
-    if (room == NULL)
-        code = error_set(err, ERR_MEMORY, "%s: out of memory", path);
-    else if (ferror(file))
-        code = error_set_errno(err, ERR_CONFIG, errno, "cannot read %s", path);
-    fclose(file);
-    return code;
+    const struct fleet_reader *reader =
+        request->reader != NULL ? request->reader : &fleet_reader_files;
+    struct loader loader = {.hardware = request->hardware,
+                            .options = &no_options,
+                            .problems = request->problems,
+                            .err = err};
+    struct fleet_tree tree;
+    int code = create(&loader, request->path);
+    if (code != 0)
+        return code;
+    code = fleet_include_read(reader, request->path, loader.arena, &tree, loader.problems, err);
+    if (code == 0)
+        code = fill(&loader, &tree);
+    return give(&loader, code, ret_config);
 }
 
 int fleet_config_load_for(const char *path, const struct hardware *hardware,
                           struct fleet_config **ret_config, struct error *err)
 {
-    struct buffer text = {0};
-    char resolved[PATH_MAX];
-    int code = read_file(path, &text, err);
-    if (code == 0 && realpath(path, resolved) == NULL)
-        code = error_set_errno(err, ERR_CONFIG, errno, "cannot read %s", path);
-    if (code == 0)
-        code = fleet_config_parse((const char *)text.data, text.size, path, dirname(resolved),
-                                  hardware, ret_config, err);
-    buffer_fini(&text);
-    return code;
+    const struct fleet_config_request request = {.path = path, .hardware = hardware};
+    return fleet_config_read(&request, ret_config, err);
 }
 
 int fleet_config_load(const char *path, struct fleet_config **ret_config, struct error *err)
@@ -478,7 +506,12 @@ void fleet_config_destroy(struct fleet_config *config)
 
 void fleet_config_print(const struct fleet_config *config, struct buffer *out)
 {
-    yaml_print(&fleet_schema, config, out);
+    yaml_print(&fleet_schema, config, false, out);
+}
+
+void fleet_config_print_public(const struct fleet_config *config, struct buffer *out)
+{
+    yaml_print(&fleet_schema, config, true, out);
 }
 
 int fleet_config_endpoint(const struct fleet_config *config, struct fleet_endpoint *ret_endpoint,

@@ -199,6 +199,20 @@ struct fleet_config {
     size_t group_count;
     struct fleet_workflow *factory; /* the built-in entries and the file's */
     size_t factory_count;
+    /* for people: what was read */
+    const char *const *files; /* source and what it includes; none of defaults */
+    size_t file_count;
+    const struct yaml_node *tree; /* all files as one, as they are written */
+};
+
+struct fleet_reader;
+
+/* What is to be read and how. */
+struct fleet_config_request {
+    const char *path;
+    const struct hardware *hardware;   /* what defaults are computed from */
+    const struct fleet_reader *reader; /* where files come from; NULL: the file system */
+    struct yaml_problems *problems;    /* NULL: stop at the first error */
 };
 
 /* What `argosy dev` may change of the defaults; a zeroed struct changes nothing. */
@@ -217,8 +231,13 @@ int fleet_config_load(const char *path, struct fleet_config **ret_config, struct
 int fleet_config_load_for(const char *path, const struct hardware *hardware,
                           struct fleet_config **ret_config, struct error *err);
 
-/* The same from memory: source names the text in errors, folder is what relative paths start from,
- * hardware what defaults are computed from. Reads the environment; no other side effect. */
+/* The same in full. With problems, which are then yaml_problems_fini's, and err not NULL, every
+ * error that the table of keys finds is noted in them, and err is the first one. */
+int fleet_config_read(const struct fleet_config_request *request, struct fleet_config **ret_config,
+                      struct error *err);
+
+/* The same from memory, where nothing can be included: source names the text in errors, folder is
+ * what relative paths start from. Reads the environment; no other side effect. */
 int fleet_config_parse(const char *text, size_t size, const char *source, const char *folder,
                        const struct hardware *hardware, struct fleet_config **ret_config,
                        struct error *err);
@@ -234,6 +253,9 @@ void fleet_config_destroy(struct fleet_config *config);
 
 /* Appends the effective configuration as YAML that loads to an equal config. */
 void fleet_config_print(const struct fleet_config *config, struct buffer *out);
+
+/* The same for people: values that may be secrets (those of `environment`) read "(hidden)". */
+void fleet_config_print_public(const struct fleet_config *config, struct buffer *out);
 
 /* The group, queue or factory entry of that name, NULL when there is none. Borrowed. */
 const struct fleet_group *fleet_config_group(const struct fleet_config *config, const char *name);

@@ -109,7 +109,6 @@ const char *fleet_id_conflict_name(enum fleet_id_conflict policy)
  */
 
 struct reader {
-    const char *folder;
     struct arena *arena;
     struct error *err;
 };
@@ -214,8 +213,7 @@ static int lay(struct reader *reader, const struct yaml_node *list,
             workflow = &workflows[(*count)++];
             init_workflow(workflow, at);
         }
-        code = yaml_bind(&fleet_workflow_schema, at, reader->folder, reader->arena, workflow,
-                         reader->err);
+        code = yaml_bind(&fleet_workflow_schema, at, reader->arena, workflow, NULL, reader->err);
         if (code == 0)
             code = finish_workflow(reader, workflow, at);
     }
@@ -230,13 +228,16 @@ static size_t count_children(const struct yaml_node *node)
     return count;
 }
 
-int fleet_factory_read(const struct yaml_node *node, const char *folder, struct arena *arena,
+int fleet_factory_read(const struct yaml_node *node, struct arena *arena,
                        struct fleet_workflow **ret_workflows, size_t *ret_count, struct error *err)
 {
-    struct reader reader = {.folder = folder, .arena = arena, .err = err};
+    struct reader reader = {.arena = arena, .err = err};
+    static const struct yaml_source source = {.name = "built-in factory"};
     struct yaml_node *defaults;
-    int code = yaml_parse(fleet_factory_default, strlen(fleet_factory_default), "built-in factory",
-                          arena, &defaults, err);
+    int code = yaml_parse(fleet_factory_default, strlen(fleet_factory_default), &source, arena,
+                          &defaults, err);
+    if (code == 0)
+        code = yaml_check(&fleet_schema, defaults, NULL, err);
     if (code != 0)
         return code;
     const struct yaml_node *list = yaml_get(defaults, "factory");

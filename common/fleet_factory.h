@@ -73,8 +73,8 @@ struct fleet_workflow {
 extern const struct yaml_schema fleet_workflow_schema;
 
 /* Lays the elements of node (the file's list, NULL when it has none) over the built-in entries,
- * and checks and compiles all of them. folder: as in yaml_bind. ERR_CONFIG, ERR_MEMORY. */
-int fleet_factory_read(const struct yaml_node *node, const char *folder, struct arena *arena,
+ * and checks and compiles all of them. ERR_CONFIG, ERR_MEMORY. */
+int fleet_factory_read(const struct yaml_node *node, struct arena *arena,
                        struct fleet_workflow **ret_workflows, size_t *ret_count, struct error *err);
 
 /* The built-in entries as a YAML document (fleet_factory_default.c). */

@@ -21,6 +21,7 @@ static const char *const kind_words[] = {"cpu", "gpu", NULL};
 static const char *const device_words[] = {"auto", "cuda", "cpu", NULL};
 static const char *const pinning_words[] = {"core", "l3", "numa", "none", NULL};
 static const char *const smt_words[] = {"share", "avoid", NULL};
+static const char *const codec_words[] = {FLEET_CODEC_ZSTD, FLEET_CODEC_AES_GCM, NULL};
 static const char *const level_words[] = {"debug", "info", "warn", "error", NULL};
 static const char *const format_words[] = {"logfmt", "json", NULL};
 
@@ -114,12 +115,6 @@ static const char *check_xid(const char *text)
     return is_number && atoi(text) >= 1 && atoi(text) <= FLEET_XID_MAX
                ? NULL
                : "is no Xid (a number from 1 to 1023)";
-}
-
-static const char *check_codec_name(const char *text)
-{
-    bool is_known = strcmp(text, FLEET_CODEC_ZSTD) == 0 || strcmp(text, FLEET_CODEC_AES_GCM) == 0;
-    return is_known ? NULL : "is no codec (" FLEET_CODEC_ZSTD ", " FLEET_CODEC_AES_GCM ")";
 }
 
 static const char *excuse_zstd(const void *object)
@@ -258,7 +253,7 @@ static const struct yaml_schema queue_schema = {queue_fields, COUNT(queue_fields
                                                 sizeof(struct fleet_queue), NULL};
 
 static const struct yaml_field codec_fields[] = {
-    {"name", YAML_TYPE_TEXT, AT(fleet_codec, name), .is_required = true, .check = check_codec_name},
+    {"name", YAML_TYPE_TEXT, AT(fleet_codec, name), .is_required = true, .words = codec_words},
     {"key_files", YAML_TYPE_PATHS, AT(fleet_codec, key_files),
      COUNT_AT(fleet_codec, key_file_count), .excuse = excuse_zstd, TAKES(GROUP_RESTART)},
     {"level", YAML_TYPE_INT, AT(fleet_codec, level), .min = 1, .max = 19, .excuse = excuse_aes_gcm,
@@ -298,7 +293,7 @@ static const struct yaml_field variable_fields[] = {
     {"name", YAML_TYPE_TEXT, AT(fleet_variable, name), .is_required = true,
      .check = check_variable_name},
     {"value", YAML_TYPE_TEXT, AT(fleet_variable, value), .is_required = true, .may_be_empty = true,
-     .is_private = true, TAKES(GROUP_RESTART)},
+     .is_secret = true, TAKES(GROUP_RESTART)},
 };
 static const struct yaml_schema variable_schema = {variable_fields, COUNT(variable_fields),
                                                    sizeof(struct fleet_variable), NULL};
@@ -357,6 +352,7 @@ static const struct yaml_schema group_schema = {group_fields, COUNT(group_fields
                                                 sizeof(struct fleet_group), init_group};
 
 static const struct yaml_field fleet_fields[] = {
+    {"include", YAML_TYPE_SPENT, TAKES(NOTHING)},
     {"node", YAML_TYPE_TEXT, AT(fleet_config, node), .check = fleet_schema_check_name, TAKES(STOP)},
     {"data_dir", YAML_TYPE_PATH, AT(fleet_config, data_dir), TAKES(STOP)},
     {"models_dir", YAML_TYPE_PATH, AT(fleet_config, models_dir), TAKES(GPU_RESTART)},

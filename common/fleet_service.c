@@ -146,10 +146,11 @@ int fleet_service_finish(const struct fleet_service *service, const char *data_d
     if (service->endpoint == NULL)
         return finish_listen(&finisher);
     const struct yaml_node *node = fleet_service_node(root, service->section, "endpoint");
+    const struct yaml_node *listen = fleet_service_node(root, service->section, "listen");
+    char line[YAML_LINE_SIZE];
     if (*service->listen_count > 0)
-        return yaml_fail(fleet_service_node(root, service->section, "listen"), err,
-                         "%s that runs elsewhere (endpoint, line %d) listens there", service->noun,
-                         node->line);
+        return yaml_fail(listen, err, "%s that runs elsewhere (endpoint, %s) listens there",
+                         service->noun, yaml_line(node, listen, line));
     if (has_prefix(service->endpoint, "tcp://") && parse_port(service->endpoint) == 0)
         return yaml_fail(node, err, "port 0 cannot be connected to");
     *service->address = service->endpoint;

@@ -30,7 +30,7 @@ static int compile(struct compiler *compiler, const struct yaml_node *node,
 
 static int fail_memory(struct compiler *compiler, const struct yaml_node *node)
 {
-    return error_set(compiler->err, ERR_MEMORY, "%s: out of memory", node->source);
+    return error_set(compiler->err, ERR_MEMORY, "%s: out of memory", node->source->name);
 }
 
 /* --- types ------------------------------------------------------------------------------------ */

@@ -15,8 +15,8 @@
 #define FIELD_MAX 32
 
 struct binder {
-    const char *folder;
     struct arena *arena;
+    struct yaml_problems *problems;
     struct error *err;
 };
 
@@ -25,7 +25,7 @@ static int bind_map(struct binder *binder, const struct yaml_schema *schema,
 
 static int fail_memory(struct binder *binder, const struct yaml_node *node)
 {
-    return error_set(binder->err, ERR_MEMORY, "%s: out of memory", node->source);
+    return error_set(binder->err, ERR_MEMORY, "%s: out of memory", node->source->name);
 }
 
 static const char *const kind_names[] = {"a text", "a list", "a map"};
@@ -40,6 +40,37 @@ static int expect_kind(struct binder *binder, const struct yaml_node *node, enum
 
 /* Single values */
 
+/* "a, b, c" of the words. */
+static const char *list_words(const char *const *words, size_t count, char *out, size_t size)
+{
+    size_t length = 0;
+    out[0] = '\0';
+    for (size_t i = 0; i < count && length < size; i++)
+        length +=
+            (size_t)snprintf(out + length, size - length, "%s%s", i > 0 ? ", " : "", words[i]);
+    return out;
+}
+
+/* The place of the text among the field's words. */
+static int find_word(struct binder *binder, const struct yaml_field *field,
+                     const struct yaml_node *node, int *ret_index)
+{
+    size_t count = 0;
+    for (; field->words[count] != NULL; count++) {
+        if (strcmp(node->text, field->words[count]) == 0) {
+            *ret_index = (int)count;
+            return 0;
+        }
+    }
+    char words[256];
+    list_words(field->words, count, words, sizeof words);
+    const char *near = nearest_name(node->text, field->words, count);
+    if (near == NULL)
+        return yaml_fail(node, binder->err, "\"%.64s\" is none of %s", node->text, words);
+    return yaml_fail(node, binder->err, "\"%.64s\" is none of %s (did you mean \"%s\"?)",
+                     node->text, words, near);
+}
+
 static int bind_text(struct binder *binder, const struct yaml_field *field,
                      const struct yaml_node *node, const char **ret_text)
 {
@@ -53,6 +84,9 @@ static int bind_text(struct binder *binder, const struct yaml_field *field,
         return yaml_fail(node, binder->err, "%s", reason);
     if (reason != NULL)
         return yaml_fail(node, binder->err, "\"%.128s\" %s", node->text, reason);
+    int word;
+    if (field->words != NULL && (code = find_word(binder, field, node, &word)) != 0)
+        return code;
     *ret_text = node->text;
     return 0;
 }
@@ -68,7 +102,7 @@ const char *yaml_path(struct arena *arena, const char *folder, const char *path)
     }
     if (path[0] == '\0' || strcmp(path, ".") == 0)
         return arena_strdup(arena, folder);
-    return arena_printf(arena, "%s/%s", folder, path);
+    return arena_printf(arena, "%s/%s", strcmp(folder, "/") == 0 ? "" : folder, path);
 }
 
 static int bind_path(struct binder *binder, const struct yaml_node *node, const char **ret_path)
@@ -78,7 +112,7 @@ static int bind_path(struct binder *binder, const struct yaml_node *node, const 
         return code;
     if (node->text[0] == '\0')
         return yaml_fail(node, binder->err, "must not be empty");
-    const char *path = yaml_path(binder->arena, binder->folder, node->text);
+    const char *path = yaml_path(binder->arena, node->source->folder, node->text);
     if (path == NULL)
         return fail_memory(binder, node);
     *ret_path = path;
@@ -132,37 +166,11 @@ static int bind_bool(struct binder *binder, const struct yaml_node *node, bool *
     return 0;
 }
 
-/* "a, b, c" of the words. */
-static const char *list_words(const char *const *words, size_t count, char *out, size_t size)
-{
-    size_t length = 0;
-    out[0] = '\0';
-    for (size_t i = 0; i < count && length < size; i++)
-        length +=
-            (size_t)snprintf(out + length, size - length, "%s%s", i > 0 ? ", " : "", words[i]);
-    return out;
-}
-
 static int bind_choice(struct binder *binder, const struct yaml_field *field,
                        const struct yaml_node *node, int *ret_value)
 {
     int code = expect_kind(binder, node, YAML_TEXT);
-    if (code != 0)
-        return code;
-    size_t count = 0;
-    for (; field->words[count] != NULL; count++) {
-        if (strcmp(node->text, field->words[count]) == 0) {
-            *ret_value = (int)count;
-            return 0;
-        }
-    }
-    char words[256];
-    list_words(field->words, count, words, sizeof words);
-    const char *near = nearest_name(node->text, field->words, count);
-    if (near == NULL)
-        return yaml_fail(node, binder->err, "\"%.64s\" is none of %s", node->text, words);
-    return yaml_fail(node, binder->err, "\"%.64s\" is none of %s (did you mean \"%s\"?)",
-                     node->text, words, near);
+    return code != 0 ? code : find_word(binder, field, node, ret_value);
 }
 
 /* Lists */
@@ -198,19 +206,15 @@ static int bind_texts(struct binder *binder, const struct yaml_field *field,
     return 0;
 }
 
-/* Elements of a list are found by their names, so no two may share one. */
-static int check_names(struct binder *binder, const struct yaml_node *list)
+static int bind_element(struct binder *binder, const struct yaml_schema *schema,
+                        const struct yaml_node *node, void *element)
 {
-    for (const struct yaml_node *child = list->first; child != NULL; child = child->next) {
-        const struct yaml_node *name = yaml_get(child, "name");
-        for (const struct yaml_node *other = list->first; other != child; other = other->next) {
-            const struct yaml_node *taken = yaml_get(other, "name");
-            if (strcmp(name->text, taken->text) == 0)
-                return yaml_fail(name, binder->err, "\"%.64s\" was already given in line %d",
-                                 name->text, taken->line);
-        }
-    }
-    return 0;
+    int code = expect_kind(binder, node, YAML_MAP);
+    if (code != 0)
+        return code;
+    if (schema->init != NULL)
+        schema->init(element, node);
+    return bind_map(binder, schema, node, element);
 }
 
 static int bind_list(struct binder *binder, const struct yaml_field *field,
@@ -228,16 +232,11 @@ static int bind_list(struct binder *binder, const struct yaml_field *field,
         return fail_memory(binder, node);
     char *element = elements;
     for (const struct yaml_node *child = node->first; child != NULL; child = child->next) {
-        if ((code = expect_kind(binder, child, YAML_MAP)) != 0)
-            return code;
-        if (schema->init != NULL)
-            schema->init(element, child);
-        if ((code = bind_map(binder, schema, child, element)) != 0)
+        code = bind_element(binder, schema, child, element);
+        if (code != 0 && (code = yaml_problem_note(binder->problems, code, binder->err)) != 0)
             return code;
         element += schema->size;
     }
-    if (strcmp(schema->fields[0].key, "name") == 0 && (code = check_names(binder, node)) != 0)
-        return code;
     *ret_elements = elements;
     *ret_count = count;
     return 0;
@@ -278,59 +277,136 @@ static int bind_field(struct binder *binder, const struct yaml_field *field,
             *(const struct yaml_node **)value = node;
         return code;
     }
+    case YAML_TYPE_SPENT:
+        return 0;
     }
     UNREACHABLE();
 }
 
-static int check_keys(struct binder *binder, const struct yaml_schema *schema,
-                      const struct yaml_node *map)
+/* has_problem: of this map something was noted, so that what other rows say of a key's place there
+ * cannot be trusted. */
+static int bind_row(struct binder *binder, const struct yaml_field *field,
+                    const struct yaml_node *map, void *object, bool has_problem)
 {
-    const char *keys[FIELD_MAX];
-    ASSERT(schema->field_count <= FIELD_MAX);
-    for (size_t i = 0; i < schema->field_count; i++)
-        keys[i] = schema->fields[i].key;
-    for (const struct yaml_node *child = map->first; child != NULL; child = child->next) {
-        bool is_known = false;
-        for (size_t i = 0; i < schema->field_count && !is_known; i++)
-            is_known = strcmp(child->key, keys[i]) == 0;
-        if (is_known)
-            continue;
-        const char *near = nearest_name(child->key, keys, schema->field_count);
-        if (near != NULL)
-            return yaml_fail(child, binder->err, "unknown key (did you mean \"%s\"?)", near);
-        char known[256];
-        list_words(keys, schema->field_count, known, sizeof known);
-        return yaml_fail(child, binder->err, "unknown key (known: %s)", known);
-    }
-    return 0;
+    const struct yaml_node *node = yaml_get(map, field->key);
+    if (field->excuse != NULL && has_problem)
+        return 0;
+    if (node == NULL || node->is_null)
+        return field->is_required ? yaml_fail(map, binder->err, "key \"%s\" is missing", field->key)
+                                  : 0;
+    const char *excuse = field->excuse != NULL ? field->excuse(object) : NULL;
+    return excuse != NULL ? yaml_fail(node, binder->err, "%s", excuse)
+                          : bind_field(binder, field, node, object);
 }
 
 static int bind_map(struct binder *binder, const struct yaml_schema *schema,
                     const struct yaml_node *map, void *object)
 {
-    int code = check_keys(binder, schema, map);
-    for (size_t i = 0; i < schema->field_count && code == 0; i++) {
-        const struct yaml_field *field = &schema->fields[i];
-        const struct yaml_node *node = yaml_get(map, field->key);
-        const char *excuse = field->excuse != NULL ? field->excuse(object) : NULL;
-        if (node == NULL || node->is_null) {
-            if (field->is_required)
-                code = yaml_fail(map, binder->err, "key \"%s\" is missing", field->key);
-        } else if (excuse != NULL) {
-            code = yaml_fail(node, binder->err, "%s", excuse);
-        } else {
-            code = bind_field(binder, field, node, object);
+    bool has_problem = false;
+    for (size_t i = 0; i < schema->field_count; i++) {
+        int code = bind_row(binder, &schema->fields[i], map, object, has_problem);
+        has_problem |= code != 0;
+        if (code != 0 && (code = yaml_problem_note(binder->problems, code, binder->err)) != 0)
+            return code;
+    }
+    return 0;
+}
+
+int yaml_bind(const struct yaml_schema *schema, const struct yaml_node *map, struct arena *arena,
+              void *object, struct yaml_problems *problems, struct error *err)
+{
+    struct binder binder = {.arena = arena, .problems = problems, .err = err};
+    ASSERT(problems == NULL || err != NULL);
+    if (map->kind == YAML_TEXT && map->is_null)
+        return 0;
+    int code = expect_kind(&binder, map, YAML_MAP);
+    return code != 0 ? code : bind_map(&binder, schema, map, object);
+}
+
+/* Keys */
+
+static int fail_key(const struct yaml_schema *schema, const struct yaml_node *node,
+                    struct error *err)
+{
+    const char *keys[FIELD_MAX];
+    ASSERT(schema->field_count <= FIELD_MAX);
+    for (size_t i = 0; i < schema->field_count; i++)
+        keys[i] = schema->fields[i].key;
+    const char *near = nearest_name(node->key, keys, schema->field_count);
+    if (near != NULL)
+        return yaml_fail(node, err, "unknown key (did you mean \"%s\"?)", near);
+    char known[ERROR_TEXT_MAX];
+    list_words(keys, schema->field_count, known, sizeof known);
+    return yaml_fail(node, err, "unknown key (known: %s)", known);
+}
+
+const struct yaml_field *yaml_field_find(const struct yaml_schema *schema, const char *key)
+{
+    for (size_t i = 0; i < schema->field_count; i++) {
+        if (strcmp(schema->fields[i].key, key) == 0)
+            return &schema->fields[i];
+    }
+    return NULL;
+}
+
+/* Elements of a list are found by their names, so no two may share one. */
+static int check_name(const struct yaml_node *list, const struct yaml_node *element,
+                      struct error *err)
+{
+    const struct yaml_node *name = yaml_name(element);
+    const struct yaml_node *twin = name != NULL ? yaml_find(list, name->text) : element;
+    if (twin == element)
+        return 0;
+    return yaml_fail(name, err, "\"%.64s\" was already given in line %d", name->text,
+                     yaml_name(twin)->line);
+}
+
+static int check_list(const struct yaml_schema *schema, const struct yaml_node *list,
+                      struct yaml_problems *problems, struct error *err)
+{
+    int code = 0;
+    for (const struct yaml_node *at = list->first; at != NULL && code == 0; at = at->next) {
+        code = check_name(list, at, err);
+        if (code != 0)
+            code = yaml_problem_note(problems, code, err);
+        if (code == 0)
+            code = yaml_check(schema, at, problems, err);
+    }
+    return code;
+}
+
+int yaml_check(const struct yaml_schema *schema, const struct yaml_node *map,
+               struct yaml_problems *problems, struct error *err)
+{
+    int code = 0;
+    if (map->kind != YAML_MAP) /* which is reported when it is bound */
+        return 0;
+    for (const struct yaml_node *node = map->first; node != NULL && code == 0; node = node->next) {
+        const struct yaml_field *field = yaml_field_find(schema, node->key);
+        if (field == NULL) {
+            code = fail_key(schema, node, err);
+            code = yaml_problem_note(problems, code, err);
+        } else if (field->type == YAML_TYPE_MAP) {
+            code = yaml_check(field->schema, node, problems, err);
+        } else if (field->type == YAML_TYPE_LIST && node->kind == YAML_LIST) {
+            code = check_list(field->schema, node, problems, err);
         }
     }
     return code;
 }
 
-int yaml_bind(const struct yaml_schema *schema, const struct yaml_node *map, const char *folder,
-              struct arena *arena, void *object, struct error *err)
+void yaml_problems_fini(struct yaml_problems *problems)
 {
-    struct binder binder = {.folder = folder, .arena = arena, .err = err};
-    if (map->kind == YAML_TEXT && map->is_null)
-        return 0;
-    int code = expect_kind(&binder, map, YAML_MAP);
-    return code != 0 ? code : bind_map(&binder, schema, map, object);
+    buffer_fini(&problems->text);
+    *problems = (struct yaml_problems){0};
+}
+
+int yaml_problem_note(struct yaml_problems *problems, int code, const struct error *err)
+{
+    if (problems == NULL || code == ERR_MEMORY || problems->count == YAML_PROBLEM_MAX)
+        return code;
+    if (problems->count++ == 0)
+        problems->first = *err;
+    buffer_printf(&problems->text, "%s\n", err->text);
+    return 0;
 }

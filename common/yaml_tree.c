@@ -17,7 +17,7 @@
 
 struct builder {
     struct arena *arena;
-    const char *source;
+    const struct yaml_source *source;
     struct error *err;
     int node_count;
     struct buffer text; /* a value being substituted */
@@ -33,12 +33,12 @@ static int fail_at(struct builder *builder, size_t line, const char *format, ...
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    return error_set(builder->err, ERR_CONFIG, "%s:%zu: %s", builder->source, line, text);
+    return error_set(builder->err, ERR_CONFIG, "%s:%zu: %s", builder->source->name, line, text);
 }
 
 static int fail_memory(struct builder *builder)
 {
-    return error_set(builder->err, ERR_MEMORY, "%s: out of memory", builder->source);
+    return error_set(builder->err, ERR_MEMORY, "%s: out of memory", builder->source->name);
 }
 
 /* Writes the path of node ("groups[1].name") into out. */
@@ -68,7 +68,7 @@ int yaml_fail(const struct yaml_node *node, struct error *err, const char *forma
     va_end(args);
     char path[PATH_TEXT_MAX];
     format_path(node, path, sizeof path);
-    return error_set(err, ERR_CONFIG, "%s:%d: %s%s%s", node->source, node->line, path,
+    return error_set(err, ERR_CONFIG, "%s:%d: %s%s%s", node->source->name, node->line, path,
                      path[0] != '\0' ? ": " : "", text);
 }
 
@@ -81,6 +81,31 @@ const struct yaml_node *yaml_get(const struct yaml_node *node, const char *key)
             return child;
     }
     return NULL;
+}
+
+const struct yaml_node *yaml_name(const struct yaml_node *map)
+{
+    const struct yaml_node *name = yaml_get(map, "name");
+    return name != NULL && name->kind == YAML_TEXT && !name->is_null ? name : NULL;
+}
+
+struct yaml_node *yaml_find(const struct yaml_node *list, const char *name)
+{
+    for (struct yaml_node *child = list->first; child != NULL; child = child->next) {
+        const struct yaml_node *taken = yaml_name(child);
+        if (taken != NULL && strcmp(taken->text, name) == 0)
+            return child;
+    }
+    return NULL;
+}
+
+const char *yaml_line(const struct yaml_node *node, const struct yaml_node *other,
+                      char text[YAML_LINE_SIZE])
+{
+    bool is_same = node->source == other->source;
+    snprintf(text, YAML_LINE_SIZE, "line %d%s%.100s", node->line, is_same ? "" : " of ",
+             is_same ? "" : node->source->name);
+    return text;
 }
 
 static const char *skip_digits(const char *at)
@@ -180,6 +205,8 @@ static int substitute(struct builder *builder, struct yaml_node *node)
                                                 "(a dollar sign)");
             if (code != 0)
                 return code;
+            if (builder->text.size > YAML_SIZE_MAX)
+                return yaml_fail(node, builder->err, "is longer than %zu bytes", YAML_SIZE_MAX);
         }
     }
     node->text = arena_strdup(builder->arena, buffer_text(&builder->text));
@@ -228,6 +255,7 @@ static int set_text(struct builder *builder, struct yaml_node *node, const yaml_
     if (code != 0)
         return code;
     node->kind = YAML_TEXT;
+    node->written = node->text;
     node->is_quoted = event->data.scalar.style != YAML_PLAIN_SCALAR_STYLE;
     node->is_null = !node->is_quoted && (node->text[0] == '\0' || strcmp(node->text, "~") == 0 ||
                                          strcmp(node->text, "null") == 0);
@@ -372,11 +400,11 @@ static int parse_document(struct builder *builder, yaml_parser_t *parser, struct
     return code;
 }
 
-int yaml_parse(const char *text, size_t size, const char *source, struct arena *arena,
+int yaml_parse(const char *text, size_t size, const struct yaml_source *source, struct arena *arena,
                struct yaml_node **ret_root, struct error *err)
 {
     if (size > YAML_SIZE_MAX)
-        return error_set(err, ERR_CONFIG, "%s: larger than %zu bytes", source, YAML_SIZE_MAX);
+        return error_set(err, ERR_CONFIG, "%s: larger than %zu bytes", source->name, YAML_SIZE_MAX);
     struct builder builder = {.arena = arena, .source = source, .err = err};
     yaml_parser_t parser;
     if (!yaml_parser_initialize(&parser))

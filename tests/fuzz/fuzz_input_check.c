@@ -38,9 +38,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct arena arena;
     arena_init(&arena, 16 * LIMIT_MIB);
     struct error err = {0};
+    static const struct yaml_source source = {.name = "schema"};
     struct yaml_node *root;
     const struct input_schema *schema;
-    int code = yaml_parse((const char *)data, schema_size, "schema", &arena, &root, &err);
+    int code = yaml_parse((const char *)data, schema_size, &source, &arena, &root, &err);
     if (code == 0)
         code = input_schema_compile(root, &arena, &schema, &err);
     if (code != 0)

@@ -164,12 +164,49 @@ list_commands() {
   argosy config show >fleet.yaml
   run -0 argosy config check fleet.yaml
   [[ "$output" == *"valid"* ]]
-  argosy config show fleet.yaml | diff fleet.yaml -
+  argosy config show --effective fleet.yaml | diff fleet.yaml -
   printf 'data_dir: data\ngroups:\n  - name: cpu\n    kind: cpu\n    proceses: 2\n' >wrong.yaml
   run -78 argosy config check wrong.yaml
   [[ "$output" == *"wrong.yaml:5"* && "$output" == *"proceses"* && "$output" == *"processes"* ]]
   run -78 argosy up -c wrong.yaml
   run -66 argosy config check missing.yaml
+}
+
+@test "all errors of a config file are named at once" {
+  printf 'nod: a\nlog_level: inof\nengine: {leese_ms: 5}\n' >wrong.yaml
+  run -78 --separate-stderr argosy config check wrong.yaml
+  [ -z "$output" ]
+  [ "${stderr_lines[0]}" = 'wrong.yaml:1: nod: unknown key (did you mean "node"?)' ]
+  [ "${stderr_lines[1]}" = 'wrong.yaml:3: engine.leese_ms: unknown key (did you mean "lease_ms"?)' ]
+  [[ "${stderr_lines[2]}" == 'wrong.yaml:2: log_level: '*'(did you mean "info"?)' ]]
+  [[ "${stderr_lines[3]}" == *'wrong.yaml: 3 errors' ]]
+  run -78 --separate-stderr argosy config check wrong.yaml --output json
+  [ "$(jq -r '.valid, (.problems | length)' <<<"$output")" = $'false\n3' ]
+  [ "$(jq -r .error.code <<<"$stderr")" = ERR_CONFIG ]
+}
+
+@test "a config of several files is shown as one, as written and in effect" {
+  mkdir conf.d
+  printf 'include: [conf.d]\nnode: ${T_NODE:-here}\ngroups:\n  - {name: work, kind: cpu}\n' >fleet.yaml
+  printf 'groups:\n  - name: work\n    grace_ms: 70\n    environment:\n      - {name: TOKEN, value: "${T_TOKEN}"}\n' \
+    >conf.d/work.yaml
+  export T_TOKEN=s3cret
+  run -0 argosy config check fleet.yaml
+  [ "$output" = "fleet.yaml: valid, 1 worker group, from 2 files" ]
+  argosy config show fleet.yaml >shown
+  grep -qxF '# includes conf.d/work.yaml' shown
+  grep -qxF 'node: ${T_NODE:-here}' shown
+  grep -qF '"${T_TOKEN}"' shown
+  argosy config show --effective fleet.yaml >shown
+  grep -qxF 'node: here' shown
+  grep -qxF '        value: (hidden)' shown
+  run ! grep -q s3cret shown
+  [ "$(argosy config show --effective --secrets fleet.yaml --output json |
+    jq -r '.files[1], .config.groups[0].grace_ms, .config.groups[0].environment[0].value')" = \
+    $'conf.d/work.yaml\n70\ns3cret' ]
+  printf 'groups:\n  - name: work\n    graze_ms: 70\n' >conf.d/work.yaml
+  run -78 --separate-stderr argosy up -c fleet.yaml
+  [[ "$stderr" == *'conf.d/work.yaml:3: groups[0].graze_ms: unknown key (did you mean "grace_ms"?)'* ]]
 }
 
 @test "models: written, listed, verified; a cut file is found" {

@@ -228,6 +228,7 @@ static const void *another_value(const struct yaml_field *field, const void *val
         return tree = &node, &tree;
     case YAML_TYPE_MAP:
     case YAML_TYPE_LIST:
+    case YAML_TYPE_SPENT:
         break;
     }
     return NULL;
@@ -292,6 +293,10 @@ static void try_key(struct walk *walk, const struct yaml_field *field, char *obj
     snprintf(key, sizeof key, "%s%s%s", prefix, prefix[0] != '\0' ? "." : "", field->key);
     if (field->type == YAML_TYPE_MAP) {
         try_map(walk, field->schema, object + field->offset, key, false);
+        return;
+    }
+    if (field->type == YAML_TYPE_SPENT) { /* what is included shows in the keys that it changes */
+        assert_string_equal(key, "include");
         return;
     }
     if (field->type != YAML_TYPE_LIST) {

@@ -553,7 +553,7 @@ static void codecs_in_order(void **state)
     assert_string_equal(config->codecs[1].key_files[1], "/k/old.key");
     fleet_config_destroy(config);
     expect_error("codecs: [{name: rot13}]\n",
-                 "f.yaml:1: codecs[0].name: \"rot13\" is no codec (zstd, aes-gcm)");
+                 "f.yaml:1: codecs[0].name: \"rot13\" is none of zstd, aes-gcm");
     expect_error("codecs:\n  - name: aes-gcm\n", "f.yaml:2: codecs[0]: aes-gcm needs key_files");
     expect_error("codecs:\n  - {name: zstd, key_files: [a]}\n",
                  "f.yaml:2: codecs[0].key_files: only codec aes-gcm has this key");

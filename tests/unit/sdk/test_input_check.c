@@ -23,9 +23,10 @@ static int check(const char *schema_text, const char *input, struct error *err)
 {
     struct arena arena;
     arena_init(&arena, ARENA_NO_LIMIT);
+    static const struct yaml_source source = {.name = "schema"};
     struct yaml_node *root;
     const struct input_schema *schema;
-    int code = yaml_parse(schema_text, strlen(schema_text), "schema", &arena, &root, err);
+    int code = yaml_parse(schema_text, strlen(schema_text), &source, &arena, &root, err);
     if (code == 0)
         code = input_schema_compile(root, &arena, &schema, err);
     if (code != 0)
