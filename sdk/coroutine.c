@@ -13,6 +13,7 @@
 #include "common/assert.h"
 #include "sdk/coroutine_guard.h"
 #include "sdk/coroutine_switch.h"
+#include "sdk/coroutine_watch.h"
 
 #if defined(__SANITIZE_ADDRESS__)
 #define WITH_ASAN 1
@@ -52,6 +53,7 @@ struct coroutine {
     bool is_running;
     bool is_done;
     bool has_overflowed;
+    bool was_interrupted;
 #ifdef WITH_ASAN
     void *fake_stack;
     const void *caller_stack;
@@ -73,6 +75,15 @@ struct coroutine_pool {
 
 /* What runs on this thread; NULL: no coroutine. */
 static _Thread_local struct coroutine *running;
+
+/* How often one was resumed on this thread. */
+static _Thread_local uint64_t resume_count;
+
+/* Left in the middle for good. */
+static bool is_lost(const struct coroutine *coroutine)
+{
+    return coroutine->has_overflowed || coroutine->was_interrupted;
+}
 
 /* ---- sanitizers: told before and after each switch ---- */
 
@@ -102,7 +113,7 @@ static void leave_begin(struct coroutine *coroutine)
     (void)coroutine;
 #ifdef WITH_ASAN
     /* NULL tells that the stack being left will not be used again. */
-    bool is_last = coroutine->is_done || coroutine->has_overflowed;
+    bool is_last = coroutine->is_done || is_lost(coroutine);
     __sanitizer_start_switch_fiber(is_last ? NULL : &coroutine->fake_stack, coroutine->caller_stack,
                                    coroutine->caller_stack_size);
 #endif
@@ -134,9 +145,11 @@ static void run(void *argument)
 
 void coroutine_resume(struct coroutine *coroutine)
 {
-    ASSERT(!coroutine->is_running && !coroutine->is_done && !coroutine->has_overflowed);
+    ASSERT(!coroutine->is_running && !coroutine->is_done && !is_lost(coroutine));
     void *fake_stack = NULL;
     coroutine_guard_thread();
+    resume_count++;
+    coroutine_watch_thread();
     coroutine->outer = running;
     coroutine->is_running = true;
     running = coroutine;
@@ -165,6 +178,11 @@ bool coroutine_has_overflowed(const struct coroutine *coroutine)
     return coroutine->has_overflowed;
 }
 
+bool coroutine_was_interrupted(const struct coroutine *coroutine)
+{
+    return coroutine->was_interrupted;
+}
+
 bool coroutine_holds(const struct coroutine *coroutine, const void *address)
 {
     const char *at = address;
@@ -182,10 +200,10 @@ size_t coroutine_stack_size(const struct coroutine *coroutine)
     return coroutine->stack_size;
 }
 
-/* ---- overflows ---- */
+/* ---- overflows and interruptions ---- */
 
-/* Begins on the overflowed stack's top: nothing there is needed any more. */
-static void leave_overflow(void *argument)
+/* Begins on the lost stack's top: nothing there is needed any more. */
+static void leave_lost(void *argument)
 {
     struct coroutine *coroutine = argument;
     leave_begin(coroutine);
@@ -202,17 +220,45 @@ static void unpoison(struct coroutine *coroutine)
 #endif
 }
 
+/* Lets the signal handler's return go back to its coroutine_resume. */
+static bool abandon(struct coroutine *coroutine, void *signal_context)
+{
+    unpoison(coroutine);
+    context_init(&coroutine->context, coroutine->stack, coroutine->stack_size, leave_lost,
+                 coroutine);
+    return context_enter(&coroutine->context, signal_context);
+}
+
 bool coroutine_overflow(const void *address, void *signal_context)
 {
     struct coroutine *coroutine = running;
     if (coroutine == NULL || (const char *)address >= coroutine->stack ||
         (const char *)address < coroutine->stack - GUARD_SIZE)
         return false;
-    unpoison(coroutine);
     coroutine->has_overflowed = true;
-    context_init(&coroutine->context, coroutine->stack, coroutine->stack_size, leave_overflow,
-                 coroutine);
-    return context_enter(&coroutine->context, signal_context);
+    return abandon(coroutine, signal_context);
+}
+
+bool coroutine_is_any_running(void)
+{
+    return running != NULL;
+}
+
+uint64_t coroutine_resume_count(void)
+{
+    return resume_count;
+}
+
+bool coroutine_interrupt(void *signal_context)
+{
+    struct coroutine *coroutine = running;
+    const char *at = context_stack(signal_context);
+    /* On its way in or out it is on another stack. */
+    if (coroutine == NULL || at < coroutine->stack ||
+        at >= coroutine->stack + coroutine->stack_size)
+        return false;
+    coroutine->was_interrupted = true;
+    return abandon(coroutine, signal_context);
 }
 
 /* ---- stacks ---- */
@@ -281,6 +327,7 @@ int coroutine_create(struct coroutine_pool *pool, coroutine_fn *function, void *
     coroutine->is_running = false;
     coroutine->is_done = false;
     coroutine->has_overflowed = false;
+    coroutine->was_interrupted = false;
     context_init(&coroutine->context, coroutine->stack, coroutine->stack_size, run, coroutine);
 #ifdef WITH_ASAN
     coroutine->fake_stack = NULL;

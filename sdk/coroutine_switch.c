@@ -74,6 +74,11 @@ void context_switch(struct context *from, struct context *to)
     stack_switch(&from->stack_pointer, to->stack_pointer);
 }
 
+const void *context_stack(const void *signal_context)
+{
+    return (const void *)((const ucontext_t *)signal_context)->uc_mcontext.gregs[REG_RSP];
+}
+
 bool context_enter(const struct context *to, void *signal_context)
 {
     greg_t *registers = ((ucontext_t *)signal_context)->uc_mcontext.gregs;
@@ -151,6 +156,11 @@ void context_switch(struct context *from, struct context *to)
     stack_switch(&from->stack_pointer, to->stack_pointer);
 }
 
+const void *context_stack(const void *signal_context)
+{
+    return (const void *)((const ucontext_t *)signal_context)->uc_mcontext.sp;
+}
+
 bool context_enter(const struct context *to, void *signal_context)
 {
     mcontext_t *registers = &((ucontext_t *)signal_context)->uc_mcontext;
@@ -187,6 +197,12 @@ void context_init(struct context *context, void *stack, size_t size, void (*entr
 void context_switch(struct context *from, struct context *to)
 {
     swapcontext(&from->ucontext, &to->ucontext);
+}
+
+const void *context_stack(const void *signal_context)
+{
+    (void)signal_context;
+    return NULL;
 }
 
 bool context_enter(const struct context *to, void *signal_context)

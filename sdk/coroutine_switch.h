@@ -26,6 +26,10 @@ void context_init(struct context *context, void *stack, size_t size, void (*entr
                   void *argument);
 void context_switch(struct context *from, struct context *to);
 
+/* In a signal handler with its third argument: the stack pointer of what was interrupted. NULL: not
+ * on this machine. */
+const void *context_stack(const void *signal_context);
+
 /* In a signal handler with its third argument: lets the handler's return go on at the beginning of
  * *to, which is new from context_init. False: not on this machine. */
 bool context_enter(const struct context *to, void *signal_context);

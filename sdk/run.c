@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "common/hash.h"
+#include "sdk/coroutine_watch.h"
 #include "sdk/error.h"
 #include "sdk/failure.h"
 #include "sdk/payload.h"
@@ -106,6 +107,13 @@ static void switch_to(struct argosy_workflow *run, struct coroutine *coroutine, 
                   "local arrays and deep recursion; argosy_workflow_alloc has memory)",
                   run->info.workflow_type, run->info.workflow_id,
                   coroutine_stack_size(coroutine) / 1024);
+    if (coroutine_was_interrupted(coroutine))
+        error_set(&run->fatal, ERR_LIMIT,
+                  "workflow type \"%s\", id \"%s\", run \"%s\": the code computed for over %d s "
+                  "without waiting for anything (an endless loop? long work belongs into an "
+                  "activity)",
+                  run->info.workflow_type, run->info.workflow_id, run->info.run_id,
+                  (int)(COROUTINE_WATCH_NS / NS_PER_S));
 }
 
 int run_call(struct argosy_workflow *run, enum run_mode mode, coroutine_fn *function,
