@@ -278,6 +278,7 @@ static bool take_figures(struct gpu_unit *unit, const struct gpu_rules *rules,
                          const struct gpu_record *record, uint64_t now_ns)
 {
     complete(&unit->identity, &record->identity);
+    unit->seen_ns = now_ns;
     unit->known = record->known;
     memcpy(unit->figures, record->figures, sizeof unit->figures);
     return judge(unit, rules, now_ns);
@@ -318,7 +319,7 @@ uint64_t gpu_board_forget(struct gpu_board *board, uint64_t now_ns)
     uint64_t changed = 0;
     for (size_t i = 0; i < board->count; i++) {
         struct gpu_unit *unit = &board->units[i];
-        unit->known = 0;
+        unit->seen_ns = unit->known = 0;
         memset(unit->figures, 0, sizeof unit->figures);
         unit->hot_row = unit->max_row = 0;
         if (unit->state != GPU_STATE_BAD && move(unit, GPU_STATE_UNWATCHED, "", now_ns))

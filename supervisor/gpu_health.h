@@ -60,7 +60,8 @@ struct gpu_unit {
     uint64_t since_ns;           /* when it came into this state */
     char reason[GPU_REASON_MAX]; /* of degraded and bad */
 
-    uint64_t known; /* as in gpu_record: the latest figures */
+    uint64_t seen_ns; /* when the figures were told; 0: there are none */
+    uint64_t known;   /* as in gpu_record: the latest figures */
     uint64_t figures[GPU_FIGURE_COUNT];
     uint64_t last_xid; /* 0: none since the board was made */
     uint64_t xid_count;

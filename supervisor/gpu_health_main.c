@@ -47,6 +47,7 @@ struct watcher {
     uint64_t look_ns;    /* when the figures are due */
     uint64_t between_ns; /* two looks */
     bool is_absent;      /* there is no NVML to watch by */
+    bool is_cut;         /* the supervisor does not listen any more */
 };
 
 /* Whether it is asked to end within timeout_ms. */
@@ -68,16 +69,24 @@ static void log_record(const struct gpu_record *record)
                  record->figures[GPU_FIGURE_MEMORY_USED]);
 }
 
-/* A supervisor that is gone is the lifeline's to tell of; one that does not read has our patience
- * for an event. */
+/* Whether the record was taken, or never will be. */
+static bool has_told(struct watcher *watcher, const struct gpu_record *record)
+{
+    if (send(watcher->supervisor_fd, record, sizeof *record, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0)
+        return true;
+    bool is_full = errno == EAGAIN || errno == EINTR;
+    watcher->is_cut = !is_full;
+    return !is_full;
+}
+
+/* A supervisor that does not read has our patience for an event. */
 static void tell(struct watcher *watcher, const struct gpu_record *record)
 {
     if (watcher->supervisor_fd < 0) {
         log_record(record);
         return;
     }
-    while (send(watcher->supervisor_fd, record, sizeof *record, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 &&
-           (errno == EAGAIN || errno == EINTR) && record->kind == GPU_RECORD_EVENT) {
+    while (!has_told(watcher, record) && record->kind == GPU_RECORD_EVENT) {
         struct pollfd fds[] = {{.fd = watcher->supervisor_fd, .events = POLLOUT},
                                {.fd = watcher->signal_fd, .events = POLLIN}};
         poll(fds, 2, CHILD_IDLE_TURN_MS);
@@ -132,11 +141,13 @@ static int wait_event(struct watcher *watcher, struct error *err)
 static int run(struct watcher *watcher, struct error *err)
 {
     int code = 0;
-    while (code == 0 && !is_over(watcher, 0)) {
+    while (code == 0 && !watcher->is_cut && !is_over(watcher, 0)) {
         look(watcher);
         code = wait_event(watcher, err);
         child_progress(&watcher->child);
     }
+    if (code == 0 && watcher->is_cut)
+        return error_set(err, ERR_CLOSED, "the supervisor does not listen any more");
     return code;
 }
 

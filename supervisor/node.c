@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 
 #include "common/assert.h"
+#include "common/gpu_name.h"
 #include "common/log.h"
 #include "supervisor/order.h"
 
@@ -32,6 +33,7 @@ int node_open(struct node *node, const struct plan_source *source, struct plan *
     node->setting.topology = plan->topology;
     node->plan = *plan;
     *plan = (struct plan){0};
+    gpu_guard_plan(node);
     /* Children of dead children become ours, as they would process 1's. */
     prctl(PR_SET_CHILD_SUBREAPER, 1);
     return 0;
@@ -55,27 +57,38 @@ int node_adopt_plan(struct node *node, struct plan *plan, struct error *err)
     node->setting.config = plan->config;
     node->setting.topology = plan->topology;
     *plan = (struct plan){0};
+    gpu_guard_plan(node);
     return 0;
 }
 
 /* What the link sees */
 
-static void write_place(struct status_process *row, const struct process *process,
-                        const struct topology *topology)
+static void write_gpu(struct status_process *row, const struct process *process,
+                      const struct topology *topology)
 {
     const struct placement_pin *pin = &process->pin;
-    row->cpus[0] = row->gpu[0] = '\0';
-    row->memory_node = pin->memory_node;
-    if (pin->is_pinned)
-        placement_format_cpus(&pin->cpus, row->cpus, sizeof row->cpus);
-    if (pin->gpu >= 0 && !process->is_retired) {
+    row->gpu[0] = '\0';
+    if (gpu_name_is_slice(pin->device)) {
+        snprintf(row->gpu, sizeof row->gpu, "%s", pin->device);
+    } else if (pin->gpu >= 0 && !process->is_retired) {
         const struct hardware_gpu *gpu = &topology->gpus[pin->gpu].gpu;
         snprintf(row->gpu, sizeof row->gpu, "%s", gpu->uuid[0] != '\0' ? gpu->uuid : gpu->bus_id);
     }
 }
 
-static void write_row(struct status_process *row, const struct process *process,
-                      const struct topology *topology)
+static void write_place(struct status_process *row, const struct process *process,
+                        const struct topology *topology)
+{
+    const struct placement_pin *pin = &process->pin;
+    row->cpus[0] = '\0';
+    row->memory_node = pin->memory_node;
+    if (pin->is_pinned)
+        placement_format_cpus(&pin->cpus, row->cpus, sizeof row->cpus);
+    write_gpu(row, process, topology);
+}
+
+static void write_row(const struct node *node, struct status_process *row,
+                      const struct process *process)
 {
     const struct lifecycle *lifecycle = &process->lifecycle;
     snprintf(row->name, sizeof row->name, "%s", process->name);
@@ -83,7 +96,7 @@ static void write_row(struct status_process *row, const struct process *process,
     row->pid = process->pid;
     row->state = (int32_t)lifecycle->state;
     row->was_ready = lifecycle->was_ready;
-    row->is_drained = process->is_drained;
+    row->is_drained = process->is_drained || gpu_guard_holds(node, process);
     row->is_stale = process->is_stale;
     row->started_ns = process->started_ns;
     memcpy(row->restarts, process->restarts, sizeof row->restarts);
@@ -93,7 +106,7 @@ static void write_row(struct status_process *row, const struct process *process,
     if (death != NULL)
         death_format(death, row->death);
     row->is_crash_looping = death_history_row(&lifecycle->deaths) >= DEATH_LOOP_COUNT;
-    write_place(row, process, topology);
+    write_place(row, process, node->plan.topology);
 }
 
 void node_write_status(struct node *node)
@@ -105,7 +118,9 @@ void node_write_status(struct node *node)
         phase = STATUS_PHASE_RUNNING;
     struct status_process *rows = status_page_begin(node->page, node->roster.count);
     for (size_t i = 0; i < node->roster.count; i++)
-        write_row(&rows[i], node->roster.processes[i], node->plan.topology);
+        write_row(node, &rows[i], node->roster.processes[i]);
+    struct status_gpu gpus[STATUS_GPU_MAX];
+    status_page_set_gpus(node->page, gpus, gpu_guard_fill(node, gpus));
     status_page_end(node->page, phase);
     status_page_beat(node->page, clock_monotonic_ns());
 }
@@ -123,7 +138,9 @@ static void log_death(const struct process *process, pid_t pid, const char *reas
         log_info("process.stopped", "name=%s pid=%d reason=%s", process->name, (int)pid, quoted);
         return;
     case LIFECYCLE_FAILED:
-        log_error("process.failed", "name=%s pid=%d reason=%s restart=never", process->name,
+        /* Of the helper for GPUs: it has nothing to look at, as it said itself. */
+        log_write(process->rank == PROCESS_RANK_GPU_HEALTH ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR,
+                  "process.failed", "name=%s pid=%d reason=%s restart=never", process->name,
                   (int)pid, quoted);
         return;
     default:
@@ -145,6 +162,8 @@ static void note_death(struct node *node, const struct process *process, pid_t p
         link_channel_add(&node->channel, pid, process->instance_id, reason);
         link_channel_send(&node->channel, roster_link(&node->roster)->link_fd);
     }
+    if (process->rank == PROCESS_RANK_GPU_HEALTH)
+        gpu_guard_forget(node);
 }
 
 /* One of ours that died in front of strangers is left to its pidfd; they are looked at again after
@@ -183,6 +202,11 @@ static void take_ready(void *context, void *subject)
         log_info("process.ready", "name=%s pid=%d", process->name, (int)process->pid);
 }
 
+static void take_gpu_news(void *context, void *subject)
+{
+    gpu_guard_take(context, subject);
+}
+
 static void take_link_news(void *context, void *subject)
 {
     order_take(context, subject);
@@ -216,6 +240,8 @@ void node_start(struct node *node, struct process *process)
         link_channel_restart(&node->channel);
         link_channel_send(&node->channel, process->link_fd);
     }
+    if (process->rank == PROCESS_RANK_GPU_HEALTH)
+        watch(node, process, process->gpu_fd, &process->gpu_source, take_gpu_news);
     log_info("process.started", "name=%s pid=%d instance=%s", process->name, (int)process->pid,
              process->instance_id);
 }

@@ -13,6 +13,7 @@
 #include <stdbool.h>
 
 #include "common/error.h"
+#include "supervisor/gpu_guard.h"
 #include "supervisor/link_channel.h"
 #include "supervisor/loop.h"
 #include "supervisor/plan.h"
@@ -33,6 +34,7 @@ struct node {
     bool is_hurried;   /* what still runs is to be killed */
     int exit_code;
     struct link_channel channel;
+    struct gpu_guard gpus;
 
     /* links */
     struct status_page *page;

@@ -91,6 +91,8 @@ static int drain(struct node *node, const struct link_order *order, struct error
         process->is_drained = is_drain;
         if (is_drain)
             node_stop(process, false);
+        else
+            gpu_guard_trust(node, process);
         log_info(is_drain ? "process.drained" : "process.undrained", "name=%s kept=%s",
                  process->name, process->is_drain_kept ? "true" : "false");
     }

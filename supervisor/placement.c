@@ -9,7 +9,7 @@
 
 static size_t count_pins(const struct fleet_config *config)
 {
-    size_t count = 1 + (config->engine.endpoint == NULL) + config->storage.enabled;
+    size_t count = 2 + (config->engine.endpoint == NULL) + config->storage.enabled;
     for (size_t i = 0; i < config->group_count; i++)
         count += (size_t)config->groups[i].processes;
     return count;
@@ -19,6 +19,19 @@ static void add_pin(struct placement *plan, const struct fleet_group *group, int
 {
     plan->pins[plan->pin_count++] =
         (struct placement_pin){.group = group, .index = index, .gpu = -1, .memory_node = -1};
+}
+
+/* Whether a worker may get an NVIDIA GPU, so that somebody has to watch it. */
+static bool uses_gpus(const struct planner *planner)
+{
+    const struct fleet_config *config = planner->config;
+    for (size_t i = 0; i < config->group_count; i++) {
+        const struct fleet_group *group = &config->groups[i];
+        if (group->kind == FLEET_GROUP_GPU && group->device != FLEET_DEVICE_CPU &&
+            group->processes > 0 && (planner->topology->gpu_count > 0 || group->gpu_count > 0))
+            return true;
+    }
+    return false;
 }
 
 static int add_pins(struct planner *planner, struct error *err)
@@ -32,6 +45,8 @@ static int add_pins(struct planner *planner, struct error *err)
     add_pin(planner->plan, NULL, PLACEMENT_LINK);
     if (config->storage.enabled)
         add_pin(planner->plan, NULL, PLACEMENT_STORAGE);
+    if (config->supervisor.gpu_health.enabled && uses_gpus(planner))
+        add_pin(planner->plan, NULL, PLACEMENT_GPU_HEALTH);
     for (size_t i = 0; i < config->group_count; i++) {
         for (int index = 0; index < config->groups[i].processes; index++)
             add_pin(planner->plan, &config->groups[i], index);
@@ -88,6 +103,7 @@ const char *placement_name(const struct placement_pin *pin, char out[PLACEMENT_N
         [PLACEMENT_ENGINE] = "engine",
         [PLACEMENT_LINK] = "link",
         [PLACEMENT_STORAGE] = "storage",
+        [PLACEMENT_GPU_HEALTH] = "gpu-health",
     };
     if (pin->group == NULL)
         snprintf(out, PLACEMENT_NAME_MAX, "%s", own[pin->index]);

@@ -51,13 +51,14 @@ struct placement_pin {
 };
 
 /* The node's own processes. */
-#define PLACEMENT_ENGINE  0
-#define PLACEMENT_LINK    1
-#define PLACEMENT_STORAGE 2
+#define PLACEMENT_ENGINE     0
+#define PLACEMENT_LINK       1
+#define PLACEMENT_STORAGE    2
+#define PLACEMENT_GPU_HEALTH 3
 
 struct placement {
     const struct topology *topology;
-    struct placement_pin *pins; /* engine and storage where they run here, link, groups in order */
+    struct placement_pin *pins; /* the own ones that there are, then groups in order */
     size_t pin_count;
 };
 

@@ -22,9 +22,26 @@ static bool conclude(struct buffer *out, size_t before)
     return true;
 }
 
-static void say_process(struct buffer *out, const struct status_process *process)
+/* The bad GPU of a process; NULL when it has none, or one that is not bad. */
+static const struct status_gpu *find_bad_gpu(const struct status *status,
+                                             const struct status_process *process)
 {
+    for (size_t i = 0; i < status->gpu_count && process->gpu[0] != '\0'; i++) {
+        const struct status_gpu *gpu = &status->gpus[i];
+        if (gpu->health == GPU_STATE_BAD &&
+            (strcmp(gpu->uuid, process->gpu) == 0 || strcmp(gpu->bus_id, process->gpu) == 0))
+            return gpu;
+    }
+    return NULL;
+}
+
+static void say_process(struct buffer *out, const struct status *status,
+                        const struct status_process *process)
+{
+    const struct status_gpu *gpu = find_bad_gpu(status, process);
     buffer_printf(out, "%s is %s", process->name, status_process_state(process));
+    if (gpu != NULL)
+        buffer_printf(out, ", its GPU is bad: %s", gpu->reason);
     if (process->death[0] != '\0')
         buffer_printf(out, " (last death: %s)", process->death);
     buffer_printf(out, "\n");
@@ -54,7 +71,7 @@ bool probe_started(const struct probe_view *view, struct buffer *out)
     for (size_t i = 0; i < view->status->process_count && out->size == before; i++) {
         const struct status_process *process = &view->status->processes[i];
         if (!process->was_ready && !process->is_drained)
-            say_process(out, process);
+            say_process(out, view->status, process);
     }
     return conclude(out, before);
 }
@@ -77,7 +94,7 @@ static void check_group(const struct status *status, size_t first, struct buffer
     }
     buffer_printf(out, "group %s has no worker that is ready\n", group);
     for (size_t i = first; i < end; i++)
-        say_process(out, &status->processes[i]);
+        say_process(out, status, &status->processes[i]);
 }
 
 bool probe_ready(const struct probe_view *view, struct buffer *out)

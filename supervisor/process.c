@@ -17,6 +17,7 @@
 #include "common/assert.h"
 #include "common/child.h"
 #include "common/log.h"
+#include "supervisor/gpu_record.h"
 #include "supervisor/http_socket.h"
 #include "supervisor/link_message.h"
 #include "supervisor/status_page.h"
@@ -43,6 +44,8 @@ static const char *program_name(const struct process *process)
         return "argosy-storage";
     if (process->rank == PROCESS_RANK_LINK)
         return "argosy-link";
+    if (process->rank == PROCESS_RANK_GPU_HEALTH)
+        return "argosy-gpu-health";
     return process->pin.group->kind == FLEET_GROUP_CPU ? "argosy-worker-cpu" : "argosy-worker-gpu";
 }
 
@@ -61,6 +64,8 @@ static void set_times(struct process *process)
     case PROCESS_RANK_LINK:
         lifecycle_set_times(lifecycle, LINK_GRACE_NS, 0);
         return;
+    case PROCESS_RANK_GPU_HEALTH:
+        return; /* gpu_guard.h, by the configuration */
     case PROCESS_RANK_WORKER:
         lifecycle_set_times(lifecycle, (uint64_t)group->grace_ms * NS_PER_MS,
                             (uint64_t)group->hang_ms * NS_PER_MS);
@@ -75,6 +80,8 @@ static enum process_rank find_rank(const struct placement_pin *pin)
         return PROCESS_RANK_WORKER;
     if (pin->index == PLACEMENT_ENGINE)
         return PROCESS_RANK_ENGINE;
+    if (pin->index == PLACEMENT_GPU_HEALTH)
+        return PROCESS_RANK_GPU_HEALTH;
     return pin->index == PLACEMENT_STORAGE ? PROCESS_RANK_STORAGE : PROCESS_RANK_LINK;
 }
 
@@ -85,7 +92,8 @@ void process_init(struct process *process, const struct placement_pin *pin)
                                 .ready_fd = -1,
                                 .progress_fd = -1,
                                 .lifeline_fd = -1,
-                                .link_fd = -1};
+                                .link_fd = -1,
+                                .gpu_fd = -1};
     placement_name(pin, process->name);
     if (pin->group != NULL)
         snprintf(process->group, sizeof process->group, "%s", pin->group->name);
@@ -120,6 +128,7 @@ static void close_fds(struct process *process)
     close_fd(&process->progress_fd);
     close_fd(&process->lifeline_fd);
     close_fd(&process->link_fd);
+    close_fd(&process->gpu_fd);
 }
 
 /* Starting */
@@ -181,6 +190,7 @@ struct ends {
     int progress;
     int lifeline;
     int link;
+    int gpu;
 };
 
 /* ours reads (or, for the lifeline, writes). */
@@ -194,6 +204,17 @@ static int open_pipe(int *ret_reading, int *ret_writing)
     return 0;
 }
 
+/* For records, both ways. */
+static int open_socket(int *ret_ours, int *ret_theirs)
+{
+    int fds[2];
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds) != 0)
+        return errno;
+    *ret_ours = fds[0];
+    *ret_theirs = fds[1];
+    return 0;
+}
+
 static int open_pipes(struct process *process, struct ends *ends)
 {
     int errnum = open_pipe(&process->ready_fd, &ends->ready);
@@ -201,13 +222,10 @@ static int open_pipes(struct process *process, struct ends *ends)
         errnum = open_pipe(&process->progress_fd, &ends->progress);
     if (errnum == 0)
         errnum = open_pipe(&ends->lifeline, &process->lifeline_fd);
-    if (errnum == 0 && process->rank == PROCESS_RANK_LINK) {
-        int fds[2];
-        if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds) != 0)
-            return errno;
-        process->link_fd = fds[0];
-        ends->link = fds[1];
-    }
+    if (errnum == 0 && process->rank == PROCESS_RANK_LINK)
+        errnum = open_socket(&process->link_fd, &ends->link);
+    if (errnum == 0 && process->rank == PROCESS_RANK_GPU_HEALTH)
+        errnum = open_socket(&process->gpu_fd, &ends->gpu);
     return errnum;
 }
 
@@ -217,6 +235,7 @@ static void close_ends(struct ends *ends)
     close_fd(&ends->progress);
     close_fd(&ends->lifeline);
     close_fd(&ends->link);
+    close_fd(&ends->gpu);
 }
 
 static void add_link_fds(struct spawn_request *request, const struct process_setting *setting,
@@ -263,6 +282,8 @@ static int spawn_program(struct process *process, const struct process_setting *
     };
     if (process->rank == PROCESS_RANK_LINK)
         add_link_fds(&request, setting, ends->link);
+    if (process->rank == PROCESS_RANK_GPU_HEALTH)
+        request.fds[request.fd_count++] = (struct spawn_fd){GPU_ENV_FD, ends->gpu};
     struct spawned spawned;
     int code = spawn(&request, &spawned, ret_errno, err);
     free(variables);
@@ -290,7 +311,7 @@ static struct death note_death(struct process *process, int status, enum death_c
 
 int process_start(struct process *process, const struct process_setting *setting, struct error *err)
 {
-    struct ends ends = {-1, -1, -1, -1};
+    struct ends ends = {-1, -1, -1, -1, -1};
     lifecycle_started(&process->lifecycle, clock_monotonic_ns());
     process->is_stale = false;
     uuid_create(process->instance_id);

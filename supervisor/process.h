@@ -26,9 +26,10 @@ enum process_rank {
     PROCESS_RANK_ENGINE,
     PROCESS_RANK_STORAGE,
     PROCESS_RANK_LINK,
+    PROCESS_RANK_GPU_HEALTH,
     PROCESS_RANK_WORKER,
 };
-#define PROCESS_RANK_COUNT 4
+#define PROCESS_RANK_COUNT 5
 
 struct process {
     /* identity */
@@ -54,7 +55,8 @@ struct process {
     int progress_fd;
     int lifeline_fd;
     int link_fd; /* link only: our end of the socket pair */
-    struct loop_source death_source, ready_source, link_source;
+    int gpu_fd;  /* the same of the helper for GPUs */
+    struct loop_source death_source, ready_source, link_source, gpu_source;
 };
 
 /* What all processes share. Borrowed. */

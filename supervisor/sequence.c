@@ -36,15 +36,21 @@ static int find_failure(const struct node *node)
 
 /* Up */
 
-static bool is_settled(const struct process *process)
+static bool is_settled(const struct node *node, const struct process *process)
 {
     enum lifecycle_state state = process->lifecycle.state;
     if (process->lifecycle.was_ready || state == LIFECYCLE_FAILED || process->is_drained ||
-        process->is_retired)
+        process->is_retired || gpu_guard_holds(node, process))
         return true;
-    /* Workers need neither the link nor storage to start; nothing runs without the engine. */
-    return (process->rank == PROCESS_RANK_LINK || process->rank == PROCESS_RANK_STORAGE) &&
+    /* Workers need none but the engine to start. */
+    return process->rank != PROCESS_RANK_ENGINE && process->rank != PROCESS_RANK_WORKER &&
            state == LIFECYCLE_BACKOFF;
+}
+
+/* Failed, and the fleet is less without it. */
+static bool is_missed(const struct process *process)
+{
+    return process->lifecycle.state == LIFECYCLE_FAILED && process->rank != PROCESS_RANK_GPU_HEALTH;
 }
 
 static void announce(struct node *node)
@@ -52,7 +58,7 @@ static void announce(struct node *node)
     size_t count = node->roster.count;
     size_t failed = 0;
     for (size_t i = 0; i < count; i++)
-        failed += node->roster.processes[i]->lifecycle.state == LIFECYCLE_FAILED;
+        failed += is_missed(node->roster.processes[i]);
     node->is_announced = true;
     log_info("fleet.ready", "node=%s processes=%zu failed=%zu", node->plan.config->node, count,
              failed);
@@ -67,7 +73,7 @@ static void announce(struct node *node)
 
 static void bring_up(struct node *node, struct process *process)
 {
-    if (process->is_drained || process->is_retired)
+    if (process->is_drained || process->is_retired || gpu_guard_holds(node, process))
         return;
     if (process->lifecycle.state == LIFECYCLE_STOPPED)
         lifecycle_again(&process->lifecycle);
@@ -84,7 +90,7 @@ static void go_up(struct node *node)
             if ((int)process->rank != rank)
                 continue;
             bring_up(node, process);
-            is_complete = is_complete && is_settled(process);
+            is_complete = is_complete && is_settled(node, process);
         }
         if (!is_complete)
             return;

@@ -44,7 +44,7 @@ struct status_process {
     int32_t pid;                 /* 0: none */
     int32_t state;               /* enum lifecycle_state */
     bool was_ready;              /* at least once */
-    bool is_drained;             /* an operator wants it down */
+    bool is_drained;             /* an operator or the state of its GPU wants it down */
     bool is_stale;               /* is to be restarted */
     uint64_t started_ns;         /* of the process there is; 0: none */
     uint32_t restarts[DEATH_KIND_COUNT];

@@ -120,7 +120,9 @@ static int supervisor_open(struct supervisor *supervisor, const struct plan_sour
         return error_set_errno(err, ERR_IO, errno, "cannot set up the supervisor's loop");
     code =
         loop_watch(&supervisor->node.loop, supervisor->signal_fd, &supervisor->signal_source, err);
-    return code == 0 ? order_recall(&supervisor->node, err) : code;
+    if (code == 0)
+        code = order_recall(&supervisor->node, err);
+    return code == 0 ? gpu_guard_recall(&supervisor->node, err) : code;
 }
 
 static void supervisor_close(struct supervisor *supervisor)

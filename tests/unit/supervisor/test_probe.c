@@ -82,6 +82,23 @@ static void start_takes_until_each_was_ready(void **state)
     expect(probe_started, true, "ok");
 }
 
+static void bad_gpu_is_the_reason_why(void **state)
+{
+    (void)state;
+    status.gpus[0] = (struct status_gpu){.uuid = "GPU-a", .health = GPU_STATE_BAD};
+    strcpy(status.gpus[0].reason, "xid 79 (fell off the bus)");
+    status.gpus[1] = (struct status_gpu){.uuid = "GPU-b", .health = GPU_STATE_DEGRADED};
+    status.gpu_count = 2;
+    strcpy(processes[2].gpu, "GPU-a");
+    strcpy(processes[3].gpu, "GPU-b");
+    processes[2].is_drained = true;
+    processes[2].state = LIFECYCLE_STOPPED;
+    expect(probe_ready, true, "ok\n"); /* the other one works */
+    processes[3].state = LIFECYCLE_STARTING;
+    expect(probe_ready, false, "cpu/0 is drained, its GPU is bad: xid 79 (fell off the bus)\n");
+    expect(probe_ready, false, "cpu/1 is starting\n");
+}
+
 static void group_without_a_worker_is_not_ready(void **state)
 {
     (void)state;
@@ -115,6 +132,7 @@ int main(void)
         TEST(stopped_loop_is_not_live),
         TEST(absent_engine_leaves_it_live),
         TEST(start_takes_until_each_was_ready),
+        TEST(bad_gpu_is_the_reason_why),
         TEST(group_without_a_worker_is_not_ready),
         TEST(ending_node_is_live_and_not_ready),
     };
