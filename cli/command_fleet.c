@@ -1,21 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * command_fleet: `argosy dev`, `argosy up` and `argosy topo`.
+ * command_fleet: `argosy dev` and `argosy up`.
  *
  * dev and up become argosy-supervisor: signals, exit status and output are its own. What a user can
  * get wrong before that (the config, a model that is not there) is said here at once.
  */
-#include <inttypes.h>
 #include <string.h>
 
 #include "cli/command_table.h"
 #include "cli/fleet_files.h"
-#include "cli/output.h"
+#include "cli/fleet_plan.h"
 #include "cli/program.h"
 #include "common/fleet_config.h"
 #include "common/hardware.h"
-#include "supervisor/placement.h"
-#include "supervisor/topology.h"
 
 #define SUPERVISOR        "argosy-supervisor"
 #define LOG_FORMAT_OPTION "--log-format=json" /* what --output json means for a fleet */
@@ -85,6 +82,7 @@ static int dev(const struct invocation *invocation, struct error *err)
 
 static const struct option up_options[] = {
     {"config", NULL, 'c', OPTION_TEXT, "FILE", "the node's config; also as the argument", NULL},
+    {"dry-run", NULL, 0, OPTION_FLAG, NULL, "print which process would run where, and end", NULL},
     {0},
 };
 
@@ -96,6 +94,10 @@ static int up(const struct invocation *invocation, struct error *err)
         file = parsed->arguments[0];
     if (file == NULL)
         return command_usage(invocation, "--config is missing");
+    if (parsed_has(parsed, "dry-run"))
+        return fleet_plan_run(invocation, file, err);
+    if (fleet_plan_is_asked(invocation))
+        return command_usage(invocation, "--xml, --synthetic and --svg go with --dry-run");
     struct fleet_config *config;
     int code = fleet_config_load(file, &config, err);
     if (code != 0)
@@ -110,93 +112,6 @@ static int up(const struct invocation *invocation, struct error *err)
                         (const char *const[]){SUPERVISOR, "--config", file,
                                               invocation->json ? LOG_FORMAT_OPTION : NULL, NULL},
                         err);
-}
-
-/* ---- topo ---- */
-
-static const struct option topo_options[] = {
-    {"config", NULL, 'c', OPTION_TEXT, "FILE", "the node's config (this machine's defaults)", NULL},
-    {"xml", NULL, 0, OPTION_TEXT, "FILE",
-     "the plan for another machine: what lstopo --of xml wrote", NULL},
-    {"synthetic", NULL, 0, OPTION_TEXT, "TEXT",
-     "the plan for a made-up machine, as hwloc describes one", NULL},
-    {0},
-};
-
-static json_t *cpus_json(const cpu_set_t *cpus)
-{
-    json_t *list = json_array();
-    for (int cpu = 0; cpu < CPU_SETSIZE; cpu++)
-        if (CPU_ISSET(cpu, cpus))
-            json_array_append_new(list, json_integer(cpu));
-    return list;
-}
-
-static json_t *placement_json(const struct placement *placement)
-{
-    const struct topology *topology = placement->topology;
-    json_t *pins = json_array();
-    for (size_t i = 0; i < placement->pin_count; i++) {
-        const struct placement_pin *pin = &placement->pins[i];
-        char name[PLACEMENT_NAME_MAX];
-        json_t *row =
-            json_pack("{s:s, s:b, s:b, s:o}", "process", placement_name(pin, name), "pinned",
-                      pin->is_pinned, "shared", pin->is_shared, "cpus", cpus_json(&pin->cpus));
-        if (pin->memory_node >= 0)
-            json_object_set_new(row, "memoryNode", json_integer(pin->memory_node));
-        if (pin->gpu >= 0)
-            json_object_set_new(row, "gpu", json_string(topology->gpus[pin->gpu].gpu.bus_id));
-        json_array_append_new(pins, row);
-    }
-    return json_pack("{s:i, s:i, s:i, s:i, s:o}", "packages", topology->package_count, "numaNodes",
-                     topology->node_count, "cores", topology->core_count, "gpus",
-                     topology->gpu_count, "processes", pins);
-}
-
-static int placement_report(const struct invocation *invocation, const struct topology *topology,
-                            const struct fleet_config *config, struct error *err)
-{
-    struct placement placement;
-    int code = placement_create(topology, config, &placement, err);
-    if (code != 0)
-        return code;
-    if (invocation->json) {
-        code = output_json(placement_json(&placement), err);
-    } else {
-        struct buffer out = {0};
-        placement_print(&placement, &out);
-        fputs(buffer_text(&out), stdout);
-        buffer_fini(&out);
-    }
-    placement_destroy(&placement);
-    return code;
-}
-
-static int topo(const struct invocation *invocation, struct error *err)
-{
-    static struct topology topology; /* too large for a stack */
-    const struct parsed *parsed = &invocation->parsed;
-    const struct topology_source source = {.xml_path = parsed_text(parsed, "xml"),
-                                           .synthetic = parsed_text(parsed, "synthetic")};
-    if (source.xml_path != NULL && source.synthetic != NULL)
-        return command_usage(invocation, "give --xml or --synthetic, not both");
-    bool is_other = source.xml_path != NULL || source.synthetic != NULL;
-    struct hardware hardware;
-    hardware_detect("", &hardware);
-    int code = topology_read(is_other ? &source : NULL, &hardware, &topology, err);
-    if (code != 0)
-        return code;
-    if (is_other)
-        topology_hardware(&topology, &hardware);
-    const char *file = parsed_text(parsed, "config");
-    struct fleet_config *config;
-    code = file != NULL ? fleet_config_load_for(file, &hardware, &config, err)
-                        : fleet_config_default(NULL, &hardware, &config, err);
-    if (code != 0)
-        return code;
-    code = placement_report(invocation, &topology, config, err);
-    fleet_config_destroy(config);
-    return code;
 }
 
 const struct command command_dev = {
@@ -220,17 +135,8 @@ const struct command command_up = {
     .arguments_max = 1,
     .about =
         "Prints and ends as argosy dev does. With --output json the log on standard error is JSON.",
-    .example = "argosy up -c fleet.yaml",
-    .options = {{up_options, common_options}},
+    .example = "argosy up -c fleet.yaml\n"
+               "argosy up -c fleet.yaml --dry-run --xml machine.xml",
+    .options = {{up_options, fleet_plan_options, common_options}},
     .run = up,
-};
-
-const struct command command_topo = {
-    .name = "topo",
-    .summary = "this machine, and which process would run on which cores",
-    .arguments = "",
-    .example = "argosy topo\n"
-               "argosy topo --config fleet.yaml --synthetic \"pack:2 numa:1 core:16 pu:2\"",
-    .options = {{topo_options, common_options}},
-    .run = topo,
 };

@@ -23,8 +23,8 @@
 #define TITLE_HEIGHT   18
 #define TITLE_WIDTH    150
 #define CORES_IN_ROW   8
-#define NODE_WIDTH_MAX 730  /* two L3 domains of eight cores, or four GPUs */
-#define WIDTH_MAX      1500 /* two such nodes */
+#define NODE_WIDTH_MAX 760  /* two L3 domains of eight cores, or four GPUs */
+#define WIDTH_MAX      1560 /* two such nodes */
 #define LEGEND_STEP    22
 #define LEGEND_WIDTH   900
 

@@ -102,6 +102,8 @@ static void print_device(const struct placement_pin *pin, struct buffer *out)
         buffer_printf(out, ", gpu %d", pin->gpu);
     if (strncmp(pin->device, "MIG-", 4) == 0)
         buffer_printf(out, ", slice %s", pin->device);
+    if (pin->gpu < 0)
+        buffer_append_text(out, ", NUMA node unknown");
     if (pin->device_users > 1)
         buffer_printf(out, ", which %d processes share", pin->device_users);
     if (pin->group->mps_percentage < 100)

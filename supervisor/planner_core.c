@@ -117,18 +117,24 @@ static void share_cores(struct dealer *dealer)
     }
 }
 
-/* The node of those in mask with most free cores for each worker it would then have. */
+/* The node of those in mask with most free cores for each worker it would then have; of equal ones
+ * that with fewer workers. */
 static int choose_node(const struct dealer *dealer, enum fleet_group_kind kind, uint64_t mask)
 {
     int best = NOWHERE;
+    int best_workers = 0;
     double best_room = 0;
     for (int node = 0; node < dealer->topology->node_count; node++) {
         const struct node_share *share = &dealer->shares[node];
         const struct claim *claim = &share->claims[kind];
         int cores = share->core_count - (kind == FLEET_GROUP_CPU ? share->gpu_cores : 0);
-        double room = (double)cores / (1 + claim->own + claim->together);
-        if ((mask >> node & 1) != 0 && room > best_room) {
+        int workers = claim->own + claim->together;
+        double room = (double)cores / (1 + workers);
+        bool is_better =
+            room > best_room || (best != NOWHERE && room == best_room && workers < best_workers);
+        if ((mask >> node & 1) != 0 && is_better) {
             best_room = room;
+            best_workers = workers;
             best = node;
         }
     }
@@ -212,7 +218,8 @@ static void give_part(struct dealer *dealer, struct placement_pin *pin, const in
         give_core(dealer, pin, cores[i]);
 }
 
-/* The L3 domain among the cores with most of them for each worker it would then have. */
+/* The L3 domain among the cores with most of them for each worker it would then have; of equal ones
+ * that with fewer workers. */
 static int choose_l3(const struct dealer *dealer, const int *cores, int count)
 {
     int best = -1;
@@ -223,7 +230,8 @@ static int choose_l3(const struct dealer *dealer, const int *cores, int count)
         while (next < count && dealer->topology->cores[cores[next]].l3 == l3)
             next++;
         double room = (double)(next - first) / (1 + dealer->l3_users[l3]);
-        if (room > best_room) {
+        if (room > best_room ||
+            (room == best_room && dealer->l3_users[l3] < dealer->l3_users[best])) {
             best_room = room;
             best = l3;
         }

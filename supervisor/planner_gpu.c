@@ -155,18 +155,22 @@ static struct unit *choose_unit(struct dealer *dealer, const struct fleet_group 
     return best;
 }
 
-/* Deals to those who keep what they have, or to the others. */
-static int deal(struct dealer *dealer, bool is_keeping, struct error *err)
+/* Who has least choice comes first. */
+enum round { ROUND_KEEPERS, ROUND_LISTED, ROUND_OTHERS, ROUND_COUNT };
+
+static int deal(struct dealer *dealer, enum round round, struct error *err)
 {
     struct placement *plan = dealer->planner->plan;
     for (size_t i = 0; i < plan->pin_count; i++) {
         struct placement_pin *pin = &plan->pins[i];
-        if (!uses_gpus(pin->group) || pin->device[0] != '\0')
+        if (!uses_gpus(pin->group) || pin->device[0] != '\0' ||
+            (round == ROUND_LISTED && pin->group->gpu_count == 0))
             continue;
-        struct unit *unit = is_keeping ? find_kept(dealer, pin) : choose_unit(dealer, pin->group);
+        struct unit *unit =
+            round == ROUND_KEEPERS ? find_kept(dealer, pin) : choose_unit(dealer, pin->group);
         if (unit != NULL)
             give_unit(pin, unit);
-        else if (!is_keeping && pin->group->device == FLEET_DEVICE_CUDA)
+        else if (round == ROUND_OTHERS && pin->group->device == FLEET_DEVICE_CUDA)
             return error_set(
                 err, ERR_CONFIG,
                 "%s: group \"%s\" wants device cuda, and this machine has no NVIDIA GPU",
@@ -189,10 +193,8 @@ int planner_deal_gpus(const struct planner *planner, struct error *err)
 {
     struct dealer dealer = {.planner = planner};
     int code = find_units(&dealer, err);
-    if (code == 0)
-        code = deal(&dealer, true, err);
-    if (code == 0)
-        code = deal(&dealer, false, err);
+    for (int round = 0; round < ROUND_COUNT && code == 0; round++)
+        code = deal(&dealer, (enum round)round, err);
     if (code == 0)
         count_users(&dealer);
     free(dealer.units);

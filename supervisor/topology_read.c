@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -311,6 +312,21 @@ static bool receive_answer(int fd, struct answer *answer)
     return true;
 }
 
+/* In the child: hwloc crashes on some files, and may take for ever on others. That is the child's
+ * death and nothing else: no handler of the caller runs, no core is left. */
+static void isolate(bool is_other)
+{
+    static const int signals[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGALRM};
+    const struct rlimit no_core = {0};
+    for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++)
+        signal(signals[i], SIG_DFL);
+    setrlimit(RLIMIT_CORE, &no_core);
+    alarm(READ_S_MAX);
+    /* What hwloc says of a wrong file, at length, is in our error. */
+    if (is_other)
+        setenv("HWLOC_HIDE_ERRORS", "2", 1);
+}
+
 /* Runs load in a child and receives what it found. */
 static int load_in_child(const struct topology_source *source, const struct hardware *hardware,
                          struct answer *answer, struct error *err)
@@ -321,8 +337,7 @@ static int load_in_child(const struct topology_source *source, const struct hard
     pid_t pid = fork();
     if (pid == 0) {
         close(pipe_fds[0]);
-        signal(SIGALRM, SIG_DFL);
-        alarm(READ_S_MAX);
+        isolate(source != NULL);
         answer->code = load(source, hardware, &answer->topology, &answer->err);
         send_answer(pipe_fds[1], answer);
         _exit(EXIT_SUCCESS);
@@ -337,7 +352,11 @@ static int load_in_child(const struct topology_source *source, const struct hard
         return 0;
     if (pid > 0 && WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM)
         return error_set(err, ERR_TIMEOUT, "the topology could not be read in %d s", READ_S_MAX);
-    return error_set(err, ERR_IO, "reading the topology failed (status %d)", status);
+    if (pid > 0 && source != NULL && source->xml_path != NULL)
+        return error_set(err, ERR_INVALID,
+                         "%s: not a hwloc topology: reading it failed (status %d)",
+                         source->xml_path, status);
+    return error_set(err, ERR_IO, "reading the machine's topology failed (status %d)", status);
 }
 
 int topology_read(const struct topology_source *source, const struct hardware *hardware,

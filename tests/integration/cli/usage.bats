@@ -303,3 +303,47 @@ PY
   run -64 argosy topo --xml a --synthetic b
   run ! argosy topo --xml missing.xml
 }
+
+@test "topo: a recorded machine with GPUs as text, JSON and a drawing" {
+  machine="$ARGOSY_SOURCE_DIR/tests/golden/topology/dgx.xml"
+  run -0 argosy topo --xml "$machine" --svg plan.svg
+  [[ "$output" == *"gpu/7     processors 22-23,54-55, memory of NUMA node 1, gpu 7"* ]]
+  # Well-formed, each process in a colour of its own, for light and for dark screens, in the legend.
+  run -0 python3 - <<'PY'
+import re
+import xml.etree.ElementTree as ElementTree
+root = ElementTree.parse("plan.svg").getroot()
+space = "{http://www.w3.org/2000/svg}"
+style = root.find(space + "style").text
+light, dark = style.split("@media (prefers-color-scheme:dark)")
+names = [t.text for t in root.iter(space + "text") if t.get("class") == "name"]
+assert names[:3] == ["engine", "link", "storage"] and names[-1] == "gpu/7", names
+for part in light, dark:
+    colours = re.findall(r"\.p\d+\{fill:([^}]*)\}", part)
+    assert len(colours) == len(names) == len(set(colours)), part
+titles = [t.text for t in root.iter(space + "title")]
+assert sum(t.startswith("processor ") for t in titles) == 64
+assert sum("H100" in t for t in titles) == 8
+PY
+  run -0 argosy topo --xml "$machine" --output json
+  [ "$(jq -c '[.coresInMachine, .l3Domains, (.gpuList | length)]' <<<"$output")" = "[32,2,8]" ]
+  [ "$(jq -c '.processes[-1] | [.process, .gpu, .device, .memoryNode, .far, .deviceProcesses]' <<<"$output")" \
+    = '["gpu/7","0000:df:00.0","7",1,false,1]' ]
+  run -1 argosy topo --xml "$machine" --svg missing/plan.svg
+  [[ "$output" == *"cannot write missing/plan.svg"* ]]
+}
+
+@test "up --dry-run: a config's plan for this and another machine, and nothing is started" {
+  printf 'data_dir: here\ngroups:\n- {name: g, kind: gpu, gpus: [1, "42:00.0"]}\n' >fleet.yaml
+  run -78 argosy up -c fleet.yaml --dry-run
+  [[ "$output" == *'fleet.yaml: group "g" names GPU "1", which this machine does not have (it has 0)'* ]]
+  run -0 argosy up -c fleet.yaml --dry-run --xml "$ARGOSY_SOURCE_DIR/tests/golden/topology/asymmetric.xml"
+  [[ "$output" == *"gpu 1     0000:42:00.0 NVIDIA A10 NUMA node 0"* ]]
+  [[ "$output" == *"g/0 "*", gpu 1"* ]]
+  [ ! -e here ]
+  run -64 argosy up -c fleet.yaml --svg plan.svg
+  [[ "$output" == *"--xml, --synthetic and --svg go with --dry-run"* ]]
+  printf '<topology>' >broken.xml
+  run -65 argosy topo --xml broken.xml
+  [[ "$output" == *"broken.xml: not a hwloc topology"* ]]
+}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * test_placement: plans for machines from hwloc synthetic descriptions, with GPUs put where the
- * test wants them, and one machine from XML. Expected processors are counted by hand.
+ * test wants them. Expected processors are counted by hand.
  */
 #include "tests/test.h"
 
@@ -318,112 +318,6 @@ static void cuda_without_a_gpu_is_an_error(void **state)
     fleet_config_destroy(config);
 }
 
-/* Two nodes, a GPU on the second: what lstopo writes, cut to what matters. */
-static const char xml[] =
-    "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
-    "<!DOCTYPE topology SYSTEM \"hwloc2.dtd\">\n"
-    "<topology version=\"2.0\">\n"
-    " <object type=\"Machine\" os_index=\"0\" cpuset=\"0xf\" complete_cpuset=\"0xf\""
-    " allowed_cpuset=\"0xf\" nodeset=\"0x3\" complete_nodeset=\"0x3\" allowed_nodeset=\"0x3\""
-    " gp_index=\"1\">\n"
-    "  <object type=\"Package\" os_index=\"0\" cpuset=\"0x3\" complete_cpuset=\"0x3\""
-    " nodeset=\"0x1\" complete_nodeset=\"0x1\" gp_index=\"2\">\n"
-    "   <object type=\"NUMANode\" os_index=\"0\" cpuset=\"0x3\" complete_cpuset=\"0x3\""
-    " nodeset=\"0x1\" complete_nodeset=\"0x1\" gp_index=\"3\" local_memory=\"1024\"/>\n"
-    "   <object type=\"Core\" os_index=\"0\" cpuset=\"0x1\" complete_cpuset=\"0x1\""
-    " nodeset=\"0x1\" complete_nodeset=\"0x1\" gp_index=\"4\">\n"
-    "    <object type=\"PU\" os_index=\"0\" cpuset=\"0x1\" complete_cpuset=\"0x1\""
-    " nodeset=\"0x1\" complete_nodeset=\"0x1\" gp_index=\"5\"/>\n   </object>\n"
-    "   <object type=\"Core\" os_index=\"1\" cpuset=\"0x2\" complete_cpuset=\"0x2\""
-    " nodeset=\"0x1\" complete_nodeset=\"0x1\" gp_index=\"6\">\n"
-    "    <object type=\"PU\" os_index=\"1\" cpuset=\"0x2\" complete_cpuset=\"0x2\""
-    " nodeset=\"0x1\" complete_nodeset=\"0x1\" gp_index=\"7\"/>\n   </object>\n"
-    "  </object>\n"
-    "  <object type=\"Package\" os_index=\"1\" cpuset=\"0xc\" complete_cpuset=\"0xc\""
-    " nodeset=\"0x2\" complete_nodeset=\"0x2\" gp_index=\"8\">\n"
-    "   <object type=\"NUMANode\" os_index=\"1\" cpuset=\"0xc\" complete_cpuset=\"0xc\""
-    " nodeset=\"0x2\" complete_nodeset=\"0x2\" gp_index=\"9\" local_memory=\"1024\"/>\n"
-    "   <object type=\"Core\" os_index=\"2\" cpuset=\"0x4\" complete_cpuset=\"0x4\""
-    " nodeset=\"0x2\" complete_nodeset=\"0x2\" gp_index=\"10\">\n"
-    "    <object type=\"PU\" os_index=\"2\" cpuset=\"0x4\" complete_cpuset=\"0x4\""
-    " nodeset=\"0x2\" complete_nodeset=\"0x2\" gp_index=\"11\"/>\n   </object>\n"
-    "   <object type=\"Core\" os_index=\"3\" cpuset=\"0x8\" complete_cpuset=\"0x8\""
-    " nodeset=\"0x2\" complete_nodeset=\"0x2\" gp_index=\"12\">\n"
-    "    <object type=\"PU\" os_index=\"3\" cpuset=\"0x8\" complete_cpuset=\"0x8\""
-    " nodeset=\"0x2\" complete_nodeset=\"0x2\" gp_index=\"13\"/>\n   </object>\n"
-    "   <object type=\"Bridge\" gp_index=\"14\" bridge_type=\"0-1\" depth=\"0\""
-    " bridge_pci=\"0000:[80-8f]\">\n"
-    "    <object type=\"PCIDev\" name=\"NVIDIA H100\" gp_index=\"15\""
-    " pci_busid=\"0000:81:00.0\" pci_type=\"0302 [10de:2330] [10de:16c1] a1\""
-    " pci_link_speed=\"31.5\"/>\n   </object>\n"
-    "  </object>\n"
-    " </object>\n"
-    "</topology>\n";
-
-static void machine_from_xml_brings_its_gpus(void **state)
-{
-    (void)state;
-    char path[] = "/tmp/argosy-topology-XXXXXX";
-    int fd = mkstemp(path);
-    assert_int_equal(write(fd, xml, sizeof xml - 1), sizeof xml - 1);
-    close(fd);
-    struct topology_source source = {.xml_path = path};
-    struct hardware hardware = {.cpus = 1};
-    struct error err = {0};
-    int code = topology_read(&source, &hardware, &topology, &err);
-    unlink(path);
-    if (code != 0)
-        fail_msg("%s", err.text);
-    assert_int_equal(topology.node_count, 2);
-    assert_int_equal(topology.core_count, 4);
-    assert_int_equal(topology.gpu_count, 1);
-    assert_string_equal(topology.gpus[0].gpu.bus_id, "0000:81:00.0");
-    assert_string_equal(topology.gpus[0].gpu.model, "NVIDIA H100");
-    assert_int_equal(topology.gpus[0].nodes, 2);
-    topology_hardware(&topology, &hardware);
-    assert_int_equal(hardware.cpus, 4);
-    assert_int_equal(hardware.gpu_count, 1);
-    assert_string_equal(hardware.gpus[0].bus_id, "0000:81:00.0");
-    plan("groups:\n- {name: cpu, kind: cpu, processes: 2}\n- {name: gpu, kind: gpu}\n");
-    expect_cpus("engine", 0, 0);
-    expect_cpus("gpu/0", 2, 2);
-    expect_cpus("cpu/0", 1, 1);
-    expect_cpus("cpu/1", 3, 3);
-    drop_plan();
-}
-
-static void bad_sources_are_refused(void **state)
-{
-    (void)state;
-    struct hardware hardware = {.cpus = 1};
-    struct error err = {0};
-    struct topology_source source = {.synthetic = "nonsense"};
-    assert_int_equal(topology_read(&source, &hardware, &topology, &err), ERR_INVALID);
-    assert_string_equal(err.text, "\"nonsense\" is no hwloc synthetic topology");
-    source = (struct topology_source){.xml_path = "/nonexistent"};
-    assert_int_equal(topology_read(&source, &hardware, &topology, &err), ERR_NOT_FOUND);
-    source = (struct topology_source){.xml_path = "/dev/null"};
-    assert_int_equal(topology_read(&source, &hardware, &topology, &err), ERR_INVALID);
-}
-
-static void reads_this_machine(void **state)
-{
-    (void)state;
-    struct hardware hardware;
-    struct error err = {0};
-    hardware_detect("", &hardware);
-    if (topology_read(NULL, &hardware, &topology, &err) != 0)
-        fail_msg("%s", err.text);
-    cpu_set_t allowed;
-    assert_int_equal(sched_getaffinity(0, sizeof allowed, &allowed), 0);
-    int cpus = 0;
-    for (int i = 0; i < topology.core_count; i++) {
-        for (int j = 0; j < topology.cores[i].cpu_count; j++, cpus++)
-            assert_true(CPU_ISSET(topology.cores[i].cpus[j], &allowed));
-    }
-    assert_int_equal(cpus, CPU_COUNT(&allowed));
-}
-
 #define TEST(function) cmocka_unit_test_teardown(function, tear_down)
 
 int main(void)
@@ -443,9 +337,6 @@ int main(void)
         TEST(storage_is_bound_to_nothing),
         cmocka_unit_test(no_two_pinned_processes_overlap_unsaid),
         cmocka_unit_test(cuda_without_a_gpu_is_an_error),
-        cmocka_unit_test(machine_from_xml_brings_its_gpus),
-        cmocka_unit_test(bad_sources_are_refused),
-        cmocka_unit_test(reads_this_machine),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
