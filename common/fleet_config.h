@@ -110,11 +110,16 @@ struct fleet_gpu_health {
     size_t fatal_xid_count;
 };
 
+/* The control group the supervisor is in, if it was given to it; no control groups. */
+#define FLEET_CGROUP_AUTO "auto"
+#define FLEET_CGROUP_NONE "none"
+
 /* What concerns the supervisor itself. */
 struct fleet_supervisor {
     struct fleet_gpu_health gpu_health;
-    int log_keep_mb;  /* most disk for last lines of dead processes; default 16 */
-    int core_keep_mb; /* most disk for their core dumps; default 0: none are made */
+    int log_keep_mb;    /* most disk for last lines of dead processes; default 16 */
+    int core_keep_mb;   /* most disk for their core dumps; default 0: none are made */
+    const char *cgroup; /* what is divided among workers: FLEET_CGROUP_*, or a folder */
 };
 
 struct fleet_queue {

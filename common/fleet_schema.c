@@ -73,6 +73,12 @@ static const char *check_http_listen(const char *text)
     return "is no address (none, 127.0.0.1:9464, 0.0.0.0:9464, [::]:9464)";
 }
 
+static const char *check_cgroup(const char *text)
+{
+    bool is_known = strcmp(text, FLEET_CGROUP_AUTO) == 0 || strcmp(text, FLEET_CGROUP_NONE) == 0;
+    return is_known || text[0] == '/' ? NULL : "is neither auto, none nor an absolute path";
+}
+
 static const char *check_variable_name(const char *text)
 {
     if (isdigit((unsigned char)text[0]))
@@ -240,6 +246,7 @@ static const struct yaml_field supervisor_fields[] = {
      TAKES(SUPERVISOR)},
     {"core_keep_mb", YAML_TYPE_INT, AT(fleet_supervisor, core_keep_mb), .min = 0, .max = 1073741824,
      TAKES(SUPERVISOR)},
+    {"cgroup", YAML_TYPE_TEXT, AT(fleet_supervisor, cgroup), .check = check_cgroup, TAKES(STOP)},
 };
 static const struct yaml_schema supervisor_schema = {supervisor_fields, COUNT(supervisor_fields),
                                                      sizeof(struct fleet_supervisor), NULL};
@@ -323,7 +330,7 @@ static const struct yaml_field group_fields[] = {
     {"hang_ms", YAML_TYPE_INT, AT(fleet_group, hang_ms), .min = 0, .max = 3600000,
      TAKES(GROUP_LIVE)},
     {"memory_mb", YAML_TYPE_INT, AT(fleet_group, memory_mb), .min = 0, .max = 16777216,
-     TAKES(GROUP_RESTART)},
+     TAKES(GROUP_LIVE)},
     {"max_unavailable", YAML_TYPE_INT, AT(fleet_group, max_unavailable), .min = 1,
      .max = FLEET_PROCESSES_MAX, TAKES(GROUP_LIVE)},
     {"device", YAML_TYPE_CHOICE, AT(fleet_group, device), .words = device_words,
@@ -395,6 +402,7 @@ void fleet_schema_init_config(struct fleet_config *config)
                     .cache_mb = 10240,
                     .artifact_keep_hours = 24},
         .supervisor = {.log_keep_mb = 16,
+                       .cgroup = FLEET_CGROUP_AUTO,
                        .gpu_health = {.enabled = true,
                                       .library = "libnvidia-ml.so.1",
                                       .interval_ms = 5000,

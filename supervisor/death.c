@@ -64,6 +64,9 @@ enum death_kind death_kind(const struct death *death)
         return DEATH_KIND_HANG;
     case DEATH_CAUSE_EXEC:
         return DEATH_KIND_EXEC;
+    case DEATH_CAUSE_MEMORY:
+    case DEATH_CAUSE_OOM:
+        return DEATH_KIND_MEMORY;
     default:
         return WIFSIGNALED(death->status) ? DEATH_KIND_SIGNAL : DEATH_KIND_EXIT;
     }
@@ -71,7 +74,8 @@ enum death_kind death_kind(const struct death *death)
 
 const char *death_kind_name(enum death_kind kind)
 {
-    static const char *const names[DEATH_KIND_COUNT] = {"exit", "signal", "start", "hang", "exec"};
+    static const char *const names[DEATH_KIND_COUNT] = {"exit", "signal", "start",
+                                                        "hang", "exec",   "memory"};
     return names[kind];
 }
 
@@ -121,25 +125,69 @@ const char *death_cause_text(enum death_cause cause)
         [DEATH_CAUSE_HURRY] = "hurried",
         [DEATH_CAUSE_EXEC] = "cannot execute",
         [DEATH_CAUSE_RESTART] = "restarted",
+        [DEATH_CAUSE_MEMORY] = "over its memory limit",
+        [DEATH_CAUSE_OOM] = "killed by the kernel: out of memory",
+        [DEATH_CAUSE_OOM_MAYBE] = "maybe out of memory",
     };
     return texts[cause];
 }
 
-const char *death_format(const struct death *death, char out[DEATH_TEXT_MAX])
+/* 1234567 as "1,234,567". */
+static void format_count(uint32_t count, char out[16])
 {
-    const char *cause = death_cause_text(death->cause);
-    const char *comma = cause[0] != '\0' ? ", " : "";
+    char digits[16];
+    int length = snprintf(digits, sizeof digits, "%u", (unsigned)count);
+    char *at = out;
+    for (int i = 0; i < length; i++) {
+        if (i > 0 && (length - i) % 3 == 0)
+            *at++ = ',';
+        *at++ = digits[i];
+    }
+    *at = '\0';
+}
+
+/* Why it was ended, with what there is to say of it; "" for none. */
+static void format_cause(const struct death *death, char out[DEATH_TEXT_MAX])
+{
+    char used[16];
+    char most[16];
+    const char *text = death_cause_text(death->cause);
+    format_count(death->memory_mb, used);
+    format_count(death->memory_max_mb, most);
+    if (death->cause == DEATH_CAUSE_MEMORY)
+        snprintf(out, DEATH_TEXT_MAX, "%s: %s of %s MB", text, used, most);
+    else if (death->cause == DEATH_CAUSE_OOM && death->memory_max_mb > 0)
+        snprintf(out, DEATH_TEXT_MAX, "%s, over its limit of %s MB", text, most);
+    else
+        snprintf(out, DEATH_TEXT_MAX, "%s", text);
+}
+
+static void format_end(const struct death *death, char out[DEATH_TEXT_MAX])
+{
     if (death->cause == DEATH_CAUSE_EXEC) {
-        snprintf(out, DEATH_TEXT_MAX, "%s: %s", cause, strerror(death->status));
+        snprintf(out, DEATH_TEXT_MAX, "%s", strerror(death->status));
     } else if (WIFSIGNALED(death->status)) {
         int number = WTERMSIG(death->status);
-        int length = snprintf(out, DEATH_TEXT_MAX, "%s%ssignal %d (%s%s)", cause, comma, number,
-                              strsignal(number), WCOREDUMP(death->status) ? ", core dumped" : "");
-        for (int i = (int)strlen(cause); i < length && i < DEATH_TEXT_MAX; i++)
-            out[i] = (char)tolower((unsigned char)out[i]);
+        snprintf(out, DEATH_TEXT_MAX, "signal %d (%s%s)", number, strsignal(number),
+                 WCOREDUMP(death->status) ? ", core dumped" : "");
+        for (char *at = out; *at != '\0'; at++)
+            *at = (char)tolower((unsigned char)*at);
     } else {
         int code = WEXITSTATUS(death->status);
-        snprintf(out, DEATH_TEXT_MAX, "%s%sexit %d (%s)", cause, comma, code, exit_text(code));
+        snprintf(out, DEATH_TEXT_MAX, "exit %d (%s)", code, exit_text(code));
     }
+}
+
+const char *death_format(const struct death *death, char out[DEATH_TEXT_MAX])
+{
+    char cause[DEATH_TEXT_MAX];
+    char end[DEATH_TEXT_MAX];
+    format_cause(death, cause);
+    format_end(death, end);
+    if (cause[0] == '\0' || death->cause == DEATH_CAUSE_OOM) /* which says it all */
+        snprintf(out, DEATH_TEXT_MAX, "%s", cause[0] != '\0' ? cause : end);
+    else
+        snprintf(out, DEATH_TEXT_MAX, "%.*s%s%.*s", DEATH_TEXT_MAX / 2, cause,
+                 death->cause == DEATH_CAUSE_EXEC ? ": " : ", ", DEATH_TEXT_MAX / 2 - 3, end);
     return out;
 }

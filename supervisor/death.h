@@ -24,7 +24,7 @@
 /* Ten doublings pass the longest delay; a few more are kept for whoever asks what happened. */
 #define DEATH_HISTORY_MAX 16
 
-/* Why the supervisor itself ended a child. */
+/* Why a child was ended. */
 enum death_cause {
     DEATH_CAUSE_NONE,    /* it did not */
     DEATH_CAUSE_START,   /* not ready in time */
@@ -33,6 +33,10 @@ enum death_cause {
     DEATH_CAUSE_HURRY,   /* an operator asked twice */
     DEATH_CAUSE_EXEC,    /* its program could not be started; status is an errno */
     DEATH_CAUSE_RESTART, /* it was to be restarted */
+    DEATH_CAUSE_MEMORY,  /* over its memory limit */
+    /* Not by the supervisor, which found out why: */
+    DEATH_CAUSE_OOM,       /* the kernel killed it for want of memory */
+    DEATH_CAUSE_OOM_MAYBE, /* killed when the kernel killed somebody for that */
 };
 
 /* What restarts are counted by. */
@@ -42,14 +46,17 @@ enum death_kind {
     DEATH_KIND_START,  /* not ready in time */
     DEATH_KIND_HANG,   /* no progress */
     DEATH_KIND_EXEC,   /* its program could not be started */
+    DEATH_KIND_MEMORY, /* over its limit, or the kernel killed it for want of memory */
 };
-#define DEATH_KIND_COUNT 5
+#define DEATH_KIND_COUNT 6
 
 struct death {
     uint64_t at_ns;
     uint64_t healthy_ns; /* how long it had been ready */
     int status;          /* as waitpid gives it */
     enum death_cause cause;
+    uint32_t memory_mb;     /* MEMORY: what it had */
+    uint32_t memory_max_mb; /* MEMORY, OOM: what it was allowed; 0: not bounded */
 };
 
 struct death_history {
@@ -73,14 +80,14 @@ bool death_is_final(const struct death *death);
 
 enum death_kind death_kind(const struct death *death);
 
-/* "exit", "signal", "start", "hang", "exec" */
+/* "exit", "signal", "start", "hang", "exec", "memory" */
 const char *death_kind_name(enum death_kind kind);
 
 /* "no progress", "restarted"; "" for none. */
 const char *death_cause_text(enum death_cause cause);
 
-/* "signal 9 (killed)", "exit 78 (bad configuration)", "no progress, signal 9 (killed)" into out,
- * which is returned. */
+/* "signal 9 (killed)", "exit 78 (bad configuration)", "no progress, signal 9 (killed)", "over its
+ * memory limit: 1,234 of 1,024 MB, exit 0 (ended)" into out, which is returned. */
 #define DEATH_TEXT_MAX 96
 const char *death_format(const struct death *death, char out[DEATH_TEXT_MAX]);
 

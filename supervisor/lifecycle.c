@@ -149,6 +149,8 @@ struct death lifecycle_died(struct lifecycle *lifecycle, int status, enum death_
         .healthy_ns = lifecycle->ready_ns != 0 ? now_ns - lifecycle->ready_ns : 0,
         .status = status,
         .cause = cause != DEATH_CAUSE_NONE ? cause : lifecycle->cause,
+        .memory_mb = lifecycle->memory_mb,
+        .memory_max_mb = lifecycle->memory_max_mb,
     };
     bool is_restart = lifecycle->cause == DEATH_CAUSE_RESTART;
     /* A life that was ended by wish says nothing of the next. */

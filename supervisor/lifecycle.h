@@ -60,11 +60,13 @@ enum lifecycle_action {
 struct lifecycle {
     /* configuration */
     uint64_t grace_ns;
-    uint64_t hang_ns; /* 0: not watched */
+    uint64_t hang_ns;       /* 0: not watched */
+    uint32_t memory_max_mb; /* what it is allowed; 0: no limit */
 
     /* state */
     enum lifecycle_state state;
     enum death_cause cause; /* of the replacement or kill in progress */
+    uint32_t memory_mb;     /* of that, for DEATH_CAUSE_MEMORY */
     bool is_stopping;       /* a stop is wanted */
     bool was_ready;         /* at least once */
     bool has_progress;      /* told progress in this life: watched for it */

@@ -15,10 +15,26 @@
 
 /* Set-up */
 
+/* What the plan in force allows; of those on their way out as before. */
+static void limit_memory(struct node *node)
+{
+    for (size_t i = 0; i < node->roster.count; i++) {
+        struct process *process = node->roster.processes[i];
+        const struct fleet_group *group = process->pin.group;
+        if (group == NULL)
+            continue;
+        process->lifecycle.memory_max_mb = (uint32_t)group->memory_mb;
+        memory_limit_set(&node->memory, process->name, &process->memory,
+                         (uint64_t)group->memory_mb << 20);
+    }
+}
+
 int node_open(struct node *node, const struct plan_source *source, struct plan *plan,
               const struct process_setting *setting, struct error *err)
 {
     *node = (struct node){.source = *source, .setting = *setting, .loop.epoll_fd = -1};
+    memory_limit_open(&node->memory, plan->config->supervisor.cgroup);
+    node->setting.memory = &node->memory;
     int code = loop_open(&node->loop, err);
     if (code == 0)
         code = status_page_create(&node->page, err);
@@ -34,6 +50,7 @@ int node_open(struct node *node, const struct plan_source *source, struct plan *
     node->plan = *plan;
     *plan = (struct plan){0};
     gpu_guard_plan(node);
+    limit_memory(node);
     /* Children of dead children become ours, as they would process 1's. */
     prctl(PR_SET_CHILD_SUBREAPER, 1);
     return 0;
@@ -45,6 +62,7 @@ void node_close(struct node *node)
     status_page_destroy(node->page);
     loop_close(&node->loop);
     plan_destroy(&node->plan);
+    memory_limit_close(&node->memory);
 }
 
 int node_adopt_plan(struct node *node, struct plan *plan, struct error *err)
@@ -58,6 +76,7 @@ int node_adopt_plan(struct node *node, struct plan *plan, struct error *err)
     node->setting.topology = plan->topology;
     *plan = (struct plan){0};
     gpu_guard_plan(node);
+    limit_memory(node);
     return 0;
 }
 
@@ -105,6 +124,7 @@ static void write_row(const struct node *node, struct status_process *row,
     row->death[0] = '\0';
     if (death != NULL)
         death_format(death, row->death);
+    row->memory_limit_bytes = process->memory.limit_bytes;
     row->is_crash_looping = death_history_row(&lifecycle->deaths) >= DEATH_LOOP_COUNT;
     write_place(row, process, node->plan.topology);
 }
@@ -188,7 +208,7 @@ static void take_death(void *context, void *subject)
     struct process *process = subject;
     pid_t pid = process->pid;
     struct death death;
-    if (pid == 0 || !process_reap(process, &death))
+    if (pid == 0 || !process_reap(process, &node->setting, &death))
         return;
     note_death(node, process, pid, &death);
     node_reap_strangers(node);
@@ -301,6 +321,27 @@ void node_tick(struct node *node, struct process *process)
         return;
     }
     UNREACHABLE();
+}
+
+/* Often enough for a limit that is passed by megabytes a second; the loop wakes for it no more
+ * often than for its heartbeat. */
+#define MEMORY_LOOK_NS NS_PER_S
+
+void node_watch_memory(struct node *node)
+{
+    uint64_t now_ns = clock_monotonic_ns();
+    if (now_ns - node->memory_ns < MEMORY_LOOK_NS)
+        return;
+    node->memory_ns = now_ns;
+    memory_limit_turn(&node->memory, now_ns);
+    for (size_t i = 0; i < node->roster.count; i++) {
+        struct process *process = node->roster.processes[i];
+        uint64_t bytes;
+        if (process->pid == 0 || !memory_limit_is_exceeded(&process->memory, process->pid, &bytes))
+            continue;
+        process->lifecycle.memory_mb = (uint32_t)(bytes >> 20);
+        node_replace(process, DEATH_CAUSE_MEMORY);
+    }
 }
 
 void node_end(struct node *node, int exit_code)

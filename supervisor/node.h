@@ -35,6 +35,8 @@ struct node {
     int exit_code;
     struct link_channel channel;
     struct gpu_guard gpus;
+    struct memory_limit memory;
+    uint64_t memory_ns; /* when it was last looked at */
 
     /* links */
     struct status_page *page;
@@ -64,6 +66,9 @@ void node_replace(struct process *process, enum death_cause cause);
 
 /* Says what lifecycle's deadline made necessary, and does it. */
 void node_tick(struct node *node, struct process *process);
+
+/* Looks at memory, if it was not just done: who has too much is replaced. */
+void node_watch_memory(struct node *node);
 
 /* Tells the link's readers how things are. */
 void node_write_status(struct node *node);

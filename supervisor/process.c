@@ -284,8 +284,13 @@ static int spawn_program(struct process *process, const struct process_setting *
         add_link_fds(&request, setting, ends->link);
     if (process->rank == PROCESS_RANK_GPU_HEALTH)
         request.fds[request.fd_count++] = (struct spawn_fd){GPU_ENV_FD, ends->gpu};
+    int cgroup_fd = -1;
+    if (is_worker)
+        cgroup_fd = memory_limit_enter(setting->memory, process->name, &process->memory);
+    request.cgroup_fd = cgroup_fd >= 0 ? cgroup_fd : 0;
     struct spawned spawned;
     int code = spawn(&request, &spawned, ret_errno, err);
+    close_fd(&cgroup_fd);
     free(variables);
     if (code != 0)
         return code;
@@ -297,6 +302,10 @@ static int spawn_program(struct process *process, const struct process_setting *
     if (spawned.memory_errno != 0)
         log_warn("process.memory_bind_refused", "name=%s errno=%d", process->name,
                  spawned.memory_errno);
+    if (spawned.cgroup_errno != 0) {
+        log_warn("process.cgroup_refused", "name=%s errno=%d", process->name, spawned.cgroup_errno);
+        process->memory.has_leaf = false; /* its memory is watched */
+    }
     return 0;
 }
 
@@ -322,6 +331,7 @@ int process_start(struct process *process, const struct process_setting *setting
     close_ends(&ends);
     if (code != 0) {
         close_fds(process);
+        memory_limit_leave(setting->memory, process->name, &process->memory);
         note_death(process, errnum, DEATH_CAUSE_EXEC);
     }
     return code;
@@ -362,7 +372,19 @@ void process_signal(struct process *process, enum lifecycle_action action)
         syscall(SYS_pidfd_send_signal, process->pidfd, SIGKILL, NULL, 0);
 }
 
-bool process_reap(struct process *process, struct death *ret_death)
+/* Why somebody else killed it. */
+static enum death_cause explain(const struct process *process,
+                                const struct process_setting *setting, int status)
+{
+    if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL ||
+        process->lifecycle.state == LIFECYCLE_KILLING)
+        return DEATH_CAUSE_NONE;
+    return memory_limit_explain(setting->memory, process->name, &process->memory,
+                                clock_monotonic_ns());
+}
+
+bool process_reap(struct process *process, const struct process_setting *setting,
+                  struct death *ret_death)
 {
     /* While it is a zombie its group's number is its own: what it left behind goes first. */
     siginfo_t info = {0};
@@ -378,6 +400,8 @@ bool process_reap(struct process *process, struct death *ret_death)
         process_read_ready(process);
     process->pid = 0;
     close_fds(process);
-    *ret_death = note_death(process, status, DEATH_CAUSE_NONE);
+    enum death_cause cause = explain(process, setting, status);
+    memory_limit_leave(setting->memory, process->name, &process->memory);
+    *ret_death = note_death(process, status, cause);
     return true;
 }

@@ -18,6 +18,7 @@
 #include "common/uuid.h"
 #include "supervisor/lifecycle.h"
 #include "supervisor/loop.h"
+#include "supervisor/memory_limit.h"
 #include "supervisor/placement.h"
 #include "supervisor/spawn.h"
 
@@ -44,6 +45,7 @@ struct process {
     char instance_id[UUID_TEXT_SIZE];
     uint64_t started_ns; /* of this pid */
     uint32_t restarts[DEATH_KIND_COUNT];
+    struct memory_share memory;
     bool is_drained;    /* an operator wants it down */
     bool is_drain_kept; /* over a restart of the supervisor, too */
     bool is_stale;      /* is to be restarted when its group can spare it */
@@ -67,6 +69,7 @@ struct process_setting {
     const struct topology *topology;
     int http_fd;   /* for the link: the listening socket; -1: no HTTP */
     int status_fd; /* for the link: the status page */
+    struct memory_limit *memory;
 };
 
 void process_init(struct process *process, const struct placement_pin *pin);
@@ -93,6 +96,7 @@ void process_signal(struct process *process, enum lifecycle_action action);
 
 /* Reaps it after pidfd told of its death, kills what is left of its process group, closes the
  * descriptors, moves the lifecycle and tells how it ended. False when it has not died. */
-bool process_reap(struct process *process, struct death *ret_death);
+bool process_reap(struct process *process, const struct process_setting *setting,
+                  struct death *ret_death);
 
 #endif

@@ -31,6 +31,7 @@ struct report {
     int exec_errno;
     int pin_errno;
     int memory_errno;
+    int cgroup_errno;
 };
 
 /* Environment */
@@ -175,11 +176,13 @@ _Noreturn static void become_program(const struct spawn_request *request, char *
     if (getppid() != parent)
         _exit(EXIT_FAILURE); /* it died before we asked */
     reset_signals();
+    if (request->cgroup_fd > 0 && write(request->cgroup_fd, "0", 1) != 1)
+        report.cgroup_errno = errno;
     if (request->pin != NULL)
         place(request->pin, &report);
     int fd = arrange_fds(request, report_fd);
     if (fd >= 0 && arrange_core(request)) {
-        if (report.pin_errno != 0 || report.memory_errno != 0) {
+        if (report.pin_errno != 0 || report.memory_errno != 0 || report.cgroup_errno != 0) {
             ssize_t written = write(fd, &report, sizeof report);
             (void)written;
         }
@@ -245,7 +248,8 @@ static int start(const struct spawn_request *request, char **environment,
     *ret_spawned = (struct spawned){.pid = pid,
                                     .pidfd = pidfd,
                                     .pin_errno = report.pin_errno,
-                                    .memory_errno = report.memory_errno};
+                                    .memory_errno = report.memory_errno,
+                                    .cgroup_errno = report.cgroup_errno};
     return 0;
 }
 

@@ -41,6 +41,7 @@ struct spawn_request {
     int output_fd;                   /* its standard output and error; 0: ours */
     uint64_t core_bytes_max;         /* RLIMIT_CORE, where the system lets it have as much */
     const char *folder;              /* it runs in; NULL: in ours */
+    int cgroup_fd;                   /* cgroup.procs of the group it is to be in; 0: in ours */
 };
 
 struct spawned {
@@ -50,6 +51,7 @@ struct spawned {
      * containers often forbid binding memory. */
     int pin_errno;
     int memory_errno;
+    int cgroup_errno;
 };
 
 /* Returns when the program runs or could not be executed (ERR_UNAVAILABLE; *ret_errno says why, so

@@ -145,6 +145,7 @@ int supervisor_run(const struct plan_source *source, struct plan *plan,
         node_write_status(node);
         loop_turn(&node->loop, next_timeout_ms(node));
         tick(node);
+        node_watch_memory(node);
     }
     int exit_code = node->exit_code;
     log_info("fleet.stopped", "exit=%d", exit_code);

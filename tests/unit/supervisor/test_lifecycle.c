@@ -294,6 +294,22 @@ static void deaths_read_well(void **state)
         {{.status = KILLED(SIGKILL), .cause = DEATH_CAUSE_HANG}, "no progress, signal 9 (killed)"},
         {{.status = ENOENT, .cause = DEATH_CAUSE_EXEC},
          "cannot execute: No such file or directory"},
+        {{.status = EXITED(0),
+          .cause = DEATH_CAUSE_MEMORY,
+          .memory_mb = 1234567,
+          .memory_max_mb = 1024},
+         "over its memory limit: 1,234,567 of 1,024 MB, exit 0 (ended)"},
+        {{.status = KILLED(SIGKILL),
+          .cause = DEATH_CAUSE_MEMORY,
+          .memory_mb = 999,
+          .memory_max_mb = 16},
+         "over its memory limit: 999 of 16 MB, signal 9 (killed)"},
+        {{.status = KILLED(SIGKILL), .cause = DEATH_CAUSE_OOM},
+         "killed by the kernel: out of memory"},
+        {{.status = KILLED(SIGKILL), .cause = DEATH_CAUSE_OOM, .memory_max_mb = 2048},
+         "killed by the kernel: out of memory, over its limit of 2,048 MB"},
+        {{.status = KILLED(SIGKILL), .cause = DEATH_CAUSE_OOM_MAYBE},
+         "maybe out of memory, signal 9 (killed)"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         char text[DEATH_TEXT_MAX];
