@@ -21,7 +21,7 @@ static int setup(void **state)
     static const struct shipped_context context;
     arena_init(&fixture.arena, 1024 * 1024);
     assert_int_equal(
-        fleet_factory_read(NULL, "/", &fixture.arena, &fixture.workflows, &fixture.count, NULL), 0);
+        fleet_factory_read(NULL, &fixture.arena, &fixture.workflows, &fixture.count, NULL), 0);
     fixture.registry = argosy_registry_create();
     assert_non_null(fixture.registry);
     assert_int_equal(shipped_register(fixture.registry, &context, NULL), 0);
