@@ -364,7 +364,8 @@ static const struct yaml_field fleet_fields[] = {
     {"data_dir", YAML_TYPE_PATH, AT(fleet_config, data_dir), TAKES(STOP)},
     {"models_dir", YAML_TYPE_PATH, AT(fleet_config, models_dir), TAKES(GPU_RESTART)},
     {"log_level", YAML_TYPE_CHOICE, AT(fleet_config, log_level), .words = level_words,
-     .change = EVERYONE},
+     .change = FLEET_TAKES_ENGINE_LIVE | FLEET_TAKES_STORAGE_RESTART | FLEET_TAKES_LINK_RESTART |
+               FLEET_TAKES_GROUP_LIVE},
     {"log_format", YAML_TYPE_CHOICE, AT(fleet_config, log_format), .words = format_words,
      .change = EVERYONE},
     {"engine", YAML_TYPE_MAP, AT(fleet_config, engine), .schema = &engine_schema},

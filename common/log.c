@@ -26,7 +26,7 @@ static void write_to_stderr(const char *record, size_t size);
 
 static struct {
     const char *process;
-    enum log_level level;
+    _Atomic enum log_level level; /* the rest is set before threads start */
     enum log_format format;
     log_sink *sink;
 } settings = {"argosy", LOG_LEVEL_INFO, LOG_FORMAT_LOGFMT, write_to_stderr};
@@ -38,6 +38,11 @@ void log_open(const char *process, enum log_level level, enum log_format format)
     settings.process = process;
     settings.level = level;
     settings.format = format;
+}
+
+void log_set_level(enum log_level level)
+{
+    settings.level = level;
 }
 
 void log_open_sink(log_sink *sink)

@@ -37,6 +37,9 @@ void log_open_sink(log_sink *sink);
 
 enum log_format log_format_get(void);
 
+/* What is written from now on; at any time, from any thread. */
+void log_set_level(enum log_level level);
+
 /* "debug", "info", "warn", "error"; "logfmt", "json". Return 0 or ERR_INVALID. */
 int log_level_parse(const char *text, enum log_level *ret_level);
 int log_format_parse(const char *text, enum log_format *ret_format);

@@ -60,7 +60,8 @@ static void tell_ready(struct child *child, const struct options *options,
     child_ready(child);
 }
 
-/* Reads the bounds of queues from the config again. All stays as it was when that fails. */
+/* Reads the bounds of queues and the log level from the config again. All stays as it was when that
+ * fails. */
 static void reload(void *context, struct server *server)
 {
     const struct options *options = context;
@@ -74,6 +75,8 @@ static void reload(void *context, struct server *server)
         code = options_queue_limits(config, &limits, &err);
     if (code == 0) {
         server_reconfigure_queues(server, limits, config->queue_count);
+        if (options->log_level == options->config->log_level) /* no --log-level goes before it */
+            log_set_level(config->log_level);
         log_info("engine.reloaded", "queues=%zu", config->queue_count);
     } else {
         log_error("engine.reload_failed", "code=%s reason=%s", error_name(code),

@@ -34,7 +34,7 @@ const char options_help[] =
     "  --log-format FORMAT logfmt (default) or json\n"
     "  --version, --help\n"
     "\n"
-    "SIGHUP: the bounds of queues are read from the config again.\n"
+    "SIGHUP: the bounds of queues and the log level are read from the config again.\n"
     "\n"
     "Example: argosy-engine --store memory --listen tcp://127.0.0.1:7233 --insecure\n"
     "\n"

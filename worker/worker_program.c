@@ -180,6 +180,7 @@ static void worker_reload(void *user_data)
         code = slots_take(service, group, &err);
     if (code == 0) {
         drain_time_set(group);
+        log_set_level(config->log_level);
         log_info("worker.reloaded", "pid=%d group=%s", (int)getpid(), group->name);
     } else {
         char quoted[2 * ERROR_TEXT_MAX];

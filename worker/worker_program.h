@@ -6,11 +6,11 @@
  *
  *     argosy-worker-KIND --config FILE [--group NAME] [--index N]
  *
- * On SIGHUP it reads the config again and takes over its group's slots and grace period; what else
- * has changed is for the next start. On SIGTERM or SIGINT it takes no more tasks, finishes what it
- * can within most of the group's grace period, hands the rest back and ends with EXIT_OK. What
- * starting again cannot mend (a wrong config, a plug-in that does not load, a damaged model) is
- * EXIT_BAD_CONFIG.
+ * On SIGHUP it reads the config again and takes over its group's slots and grace period and the log
+ * level; what else has changed is for the next start. On SIGTERM or SIGINT it takes no more tasks,
+ * finishes what it can within most of the group's grace period, hands the rest back and ends with
+ * EXIT_OK. What starting again cannot mend (a wrong config, a plug-in that does not load, a damaged
+ * model) is EXIT_BAD_CONFIG.
  *
  * Threading: the main thread runs the worker's loop and workflow code; the SDK owns the threads
  * that run activities.

@@ -103,6 +103,22 @@ settled() {
   load_finish 1
 }
 
+at_most() {
+  argosy task-queue describe work-queue --address "ipc://$FLEET_DIR/data/engine.sock" |
+    grep -q "(at most $1)"
+}
+
+@test "the engine takes the log level over" {
+  effective_set "log_level: info" "log_level: error"
+  effective_set "max_in_flight: 30" "max_in_flight: 7"
+  pkill -HUP --parent "$FLEET_PID" --full argosy-engine
+  await at_most 7
+  [ "$(log_count event=engine.reloaded)" = 0 ]
+  effective_set "log_level: error" "log_level: info"
+  hup argosy-engine engine.reloaded
+  [ "$(log_count event=engine.reloaded)" = 1 ]
+}
+
 @test "an error in the config leaves all as it was, and is logged" {
   load_start 1 -1 work-queue
   await in_flight_is 16

@@ -39,7 +39,7 @@ static const struct {
     {"node", "refused"},
     {"data_dir", "refused"},
     {"models_dir", "gpu=restart"},
-    {"log_level", "engine=restart storage=restart link=restart cpu=restart gpu=restart"},
+    {"log_level", "engine=live storage=restart link=restart cpu=live gpu=live"},
     {"log_format", "engine=restart storage=restart link=restart cpu=restart gpu=restart"},
     {"engine.store", "refused"},
     {"engine.listen", "engine=restart"},

@@ -48,6 +48,16 @@ static void test_logfmt(void **state)
                            " event=workflow.logged text=\"no run\"\n"));
 }
 
+static void test_level_changes(void **state)
+{
+    (void)state;
+    log_open("test", LOG_LEVEL_INFO, LOG_FORMAT_LOGFMT);
+    log_set_level(LOG_LEVEL_WARN);
+    assert_true(log_is_enabled(LOG_LEVEL_WARN) && !log_is_enabled(LOG_LEVEL_INFO));
+    log_set_level(LOG_LEVEL_DEBUG);
+    assert_true(log_is_enabled(LOG_LEVEL_DEBUG));
+}
+
 static json_t *parsed(const char *id, const char *text)
 {
     json_t *json = json_loads(written(LOG_FORMAT_JSON, id, text), 0, NULL);
@@ -153,6 +163,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_logfmt),
+        cmocka_unit_test(test_level_changes),
         cmocka_unit_test(test_json),
         cmocka_unit_test(test_long_texts_are_cut),
         cmocka_unit_test(test_cut_between_characters),
