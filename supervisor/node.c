@@ -12,6 +12,7 @@
 #include "common/gpu_name.h"
 #include "common/log.h"
 #include "supervisor/order.h"
+#include "supervisor/replan.h"
 
 /* Set-up */
 
@@ -46,7 +47,6 @@ int node_open(struct node *node, const struct plan_source *source, struct plan *
     }
     node->setting.status_fd = status_page_fd(node->page);
     node->setting.config = plan->config;
-    node->setting.topology = plan->topology;
     node->plan = *plan;
     *plan = (struct plan){0};
     gpu_guard_plan(node);
@@ -73,10 +73,10 @@ int node_adopt_plan(struct node *node, struct plan *plan, struct error *err)
     plan_destroy(&node->plan);
     node->plan = *plan;
     node->setting.config = plan->config;
-    node->setting.topology = plan->topology;
     *plan = (struct plan){0};
     gpu_guard_plan(node);
     limit_memory(node);
+    replan_move(node);
     return 0;
 }
 
@@ -101,6 +101,7 @@ static void write_place(struct status_process *row, const struct process *proces
     const struct placement_pin *pin = &process->pin;
     row->cpus[0] = '\0';
     row->memory_node = pin->memory_node;
+    row->pins_refused = process->pins_refused;
     if (pin->is_pinned)
         placement_format_cpus(&pin->cpus, row->cpus, sizeof row->cpus);
     write_gpu(row, process, topology);

@@ -43,8 +43,8 @@ struct node {
     struct loop loop;
 };
 
-/* A node of the plan, which it takes on success, with nothing started. setting's config, topology
- * and status page are filled in. ERR_IO, ERR_MEMORY, ERR_LIMIT. */
+/* A node of the plan, which it takes on success, with nothing started. setting's config and
+ * status page are filled in. ERR_IO, ERR_MEMORY, ERR_LIMIT. */
 int node_open(struct node *node, const struct plan_source *source, struct plan *plan,
               const struct process_setting *setting, struct error *err);
 
@@ -52,7 +52,8 @@ int node_open(struct node *node, const struct plan_source *source, struct plan *
 void node_close(struct node *node);
 
 /* Puts another plan into force, which it takes on success, with the plan's effective configuration
- * for the children: processes come and go by it; what goes on running is not touched. */
+ * for the children: processes come and go by it; what goes on running is moved to the processors
+ * that the plan gives it (replan.h), and not touched otherwise. */
 int node_adopt_plan(struct node *node, struct plan *plan, struct error *err);
 
 /* Idle or backoff: starts it. A failure is a death. */

@@ -87,8 +87,11 @@ int plan_create_again(const struct plan_source *source, const struct plan *runni
     if (code == 0)
         code = create_topology(&again, err);
     if (code == 0) {
+        cpu_set_t allowed;
+        topology_get_allowed(&allowed);
         *again.topology = *running->topology;
         memcpy(again.configured, running->configured, sizeof again.configured);
+        code = topology_set_allowed(again.topology, &allowed, err);
     }
     return finish(code, &again, source, running, ret_plan, err);
 }

@@ -49,7 +49,8 @@ int plan_create(const struct plan_source *source, const struct plan *running,
 /* Accepts a plan of zeros. */
 void plan_destroy(struct plan *plan);
 
-/* The same configuration on the same machine with what operators changed since. */
+/* The same configuration on the same machine, of which the processors may be used that the system
+ * allows now, with what operators changed since. ERR_INVALID when it allows none that was known. */
 int plan_create_again(const struct plan_source *source, const struct plan *running,
                       struct plan *ret_plan, struct error *err);
 

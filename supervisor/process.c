@@ -103,6 +103,7 @@ void process_init(struct process *process, const struct placement_pin *pin)
 
 void process_plan(struct process *process, const struct placement_pin *pin)
 {
+    process->is_misplaced |= !CPU_EQUAL(&process->pin.cpus, &pin->cpus);
     process->pin = *pin;
     process->is_retired = false;
     set_times(process);
@@ -138,7 +139,7 @@ struct variables {
     struct fleet_variable entries[VARIABLE_MAX];
     size_t count;
     char supervisor_pid[16];
-    char gpu[64];
+    char mps_percentage[8];
 };
 
 static void add_variable(struct variables *variables, const char *name, const char *value)
@@ -147,29 +148,26 @@ static void add_variable(struct variables *variables, const char *name, const ch
     variables->entries[variables->count++] = (struct fleet_variable){.name = name, .value = value};
 }
 
-/* A GPU worker sees its own GPU and no other: by UUID where the driver told it, else by its place
- * in the order of bus ids, which CUDA is made to follow. */
-static void add_gpu_variables(struct variables *variables, const struct process *process,
-                              const struct topology *topology)
+/* A GPU worker sees its own GPU and no other; where that has no name but a number, CUDA is made to
+ * count as we do. Its share under MPS has no effect without it. */
+static void add_gpu_variables(struct variables *variables, const struct placement_pin *pin)
 {
-    int gpu = process->pin.gpu;
-    if (gpu >= 0) {
-        const struct hardware_gpu *chosen = &topology->gpus[gpu].gpu;
-        if (chosen->uuid[0] != '\0')
-            snprintf(variables->gpu, sizeof variables->gpu, "%s", chosen->uuid);
-        else
-            snprintf(variables->gpu, sizeof variables->gpu, "%d", chosen->ordinal);
+    if (pin->device[0] != '\0') {
         add_variable(variables, "CUDA_DEVICE_ORDER", "PCI_BUS_ID");
         add_variable(variables, "CUDA_MODULE_LOADING", "LAZY");
     }
-    add_variable(variables, "CUDA_VISIBLE_DEVICES", variables->gpu);
+    if (pin->device[0] != '\0' && pin->group->mps_percentage < 100) {
+        snprintf(variables->mps_percentage, sizeof variables->mps_percentage, "%d",
+                 pin->group->mps_percentage);
+        add_variable(variables, "CUDA_MPS_ACTIVE_THREAD_PERCENTAGE", variables->mps_percentage);
+    }
+    add_variable(variables, "CUDA_VISIBLE_DEVICES", pin->device);
 }
 
 static void fill_variables(struct variables *variables, const struct process *process,
                            const struct process_setting *setting)
 {
     variables->count = 0;
-    variables->gpu[0] = '\0';
     snprintf(variables->supervisor_pid, sizeof variables->supervisor_pid, "%d", (int)getpid());
     add_variable(variables, CHILD_ENV_SUPERVISOR_PID, variables->supervisor_pid);
     add_variable(variables, CHILD_ENV_INSTANCE_ID, process->instance_id);
@@ -181,7 +179,7 @@ static void fill_variables(struct variables *variables, const struct process *pr
     for (size_t i = 0; i < group->environment_count; i++)
         add_variable(variables, group->environment[i].name, group->environment[i].value);
     if (group->kind == FLEET_GROUP_GPU)
-        add_gpu_variables(variables, process, setting->topology);
+        add_gpu_variables(variables, &process->pin);
 }
 
 /* The child's ends of its pipes. */
@@ -297,6 +295,8 @@ static int spawn_program(struct process *process, const struct process_setting *
     process->pid = spawned.pid;
     process->pidfd = spawned.pidfd;
     process->started_ns = clock_monotonic_ns();
+    process->is_misplaced = false;
+    process->pins_refused += spawned.pin_errno != 0 || spawned.memory_errno != 0;
     if (spawned.pin_errno != 0)
         log_warn("process.pin_refused", "name=%s errno=%d", process->name, spawned.pin_errno);
     if (spawned.memory_errno != 0)

@@ -46,10 +46,12 @@ struct process {
     uint64_t started_ns; /* of this pid */
     uint32_t restarts[DEATH_KIND_COUNT];
     struct memory_share memory;
-    bool is_drained;    /* an operator wants it down */
-    bool is_drain_kept; /* over a restart of the supervisor, too */
-    bool is_stale;      /* is to be restarted when its group can spare it */
-    bool is_retired;    /* the plan no longer has it */
+    uint32_t pins_refused; /* times the kernel refused cores, or to bind memory */
+    bool is_misplaced;     /* the plan gives it other processors than it runs on */
+    bool is_drained;       /* an operator wants it down */
+    bool is_drain_kept;    /* over a restart of the supervisor, too */
+    bool is_stale;         /* is to be restarted when its group can spare it */
+    bool is_retired;       /* the plan no longer has it */
 
     /* links; -1: none */
     int pidfd;
@@ -66,7 +68,6 @@ struct process_setting {
     const char *program_dir;
     const char *config_path; /* of the effective configuration */
     const struct fleet_config *config;
-    const struct topology *topology;
     int http_fd;   /* for the link: the listening socket; -1: no HTTP */
     int status_fd; /* for the link: the status page */
     struct memory_limit *memory;

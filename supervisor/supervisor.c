@@ -12,6 +12,7 @@
 #include "common/log.h"
 #include "supervisor/node.h"
 #include "supervisor/order.h"
+#include "supervisor/replan.h"
 #include "supervisor/sequence.h"
 
 struct supervisor {
@@ -146,6 +147,7 @@ int supervisor_run(const struct plan_source *source, struct plan *plan,
         loop_turn(&node->loop, next_timeout_ms(node));
         tick(node);
         node_watch_memory(node);
+        replan_follow_cpuset(node);
     }
     int exit_code = node->exit_code;
     log_info("fleet.stopped", "exit=%d", exit_code);

@@ -307,7 +307,7 @@ PY
 @test "topo: a recorded machine with GPUs as text, JSON and a drawing" {
   machine="$ARGOSY_SOURCE_DIR/tests/golden/topology/dgx.xml"
   run -0 argosy topo --xml "$machine" --svg plan.svg
-  [[ "$output" == *"gpu/7     processors 22-23,54-55, memory of NUMA node 1, gpu 7"* ]]
+  [[ "$output" == *"gpu/7 "*"processors 22-23,54-55, memory of NUMA node 1, gpu 7"* ]]
   # Well-formed, each process in a colour of its own, for light and for dark screens, in the legend.
   run -0 python3 - <<'PY'
 import re

@@ -458,6 +458,88 @@ static void each_gpu_worker_sees_its_own_gpu(void **state)
     unsetenv("CUDA_VISIBLE_DEVICES");
 }
 
+static bool has_variable(pid_t pid, const char *variable)
+{
+    char path[64];
+    char text[65536];
+    snprintf(path, sizeof path, "/proc/%d/environ", (int)pid);
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    size_t size = fread(text, 1, sizeof text - 1, file);
+    fclose(file);
+    text[size] = '\0';
+    for (const char *at = text; at < text + size; at += strlen(at) + 1) {
+        if (strcmp(at, variable) == 0)
+            return true;
+    }
+    return false;
+}
+
+static void processes_share_a_gpu_by_percentage(void **state)
+{
+    (void)state;
+    char line[512];
+    setenv("CUDA_VISIBLE_DEVICES", "MIG-a", 1);
+    start_supervisor("groups:\n- {name: gpu, kind: gpu, processes_per_gpu: 3}\n"
+                     "- {name: all, kind: gpu, gpus: [MIG-b]}\n");
+    for (int i = 0; i < 3; i++) {
+        char prefix[32];
+        snprintf(prefix, sizeof prefix, "gpu/%d start", i);
+        pid_t pid = wait_line(prefix, line);
+        assert_non_null(strstr(line, " MIG-a"));
+        assert_true(has_variable(pid, "CUDA_MPS_ACTIVE_THREAD_PERCENTAGE=33"));
+        assert_true(has_variable(pid, "CUDA_DEVICE_ORDER=PCI_BUS_ID"));
+    }
+    /* A slice that nobody detected is used on the configuration's word, and whole. */
+    pid_t pid = wait_line("all/0 start", line);
+    assert_non_null(strstr(line, " MIG-b"));
+    assert_false(has_variable(pid, "CUDA_MPS_ACTIVE_THREAD_PERCENTAGE=100"));
+    unsetenv("CUDA_VISIBLE_DEVICES");
+}
+
+/* Waits until the process runs on these processors and no other. */
+static void wait_affinity(pid_t pid, const cpu_set_t *expected)
+{
+    uint64_t end_ns = clock_monotonic_ns() + WAIT_MS * NS_PER_MS;
+    cpu_set_t cpus;
+    do {
+        assert_int_equal(sched_getaffinity(pid, sizeof cpus, &cpus), 0);
+        if (CPU_EQUAL(&cpus, expected))
+            return;
+        poll(NULL, 0, 10);
+    } while (clock_monotonic_ns() < end_ns);
+    show_output();
+    fail_msg("process %d was not moved", (int)pid);
+}
+
+static void processes_follow_the_cpuset(void **state)
+{
+    (void)state;
+    cpu_set_t all, one;
+    assert_int_equal(sched_getaffinity(0, sizeof all, &all), 0);
+    if (CPU_COUNT(&all) < 2)
+        skip();
+    CPU_ZERO(&one);
+    for (int cpu = 0; CPU_COUNT(&one) == 0; cpu++) {
+        if (CPU_ISSET(cpu, &all))
+            CPU_SET(cpu, &one);
+    }
+    start_supervisor(TWO_AND_ONE);
+    pid_t engine = wait_line("engine start", NULL);
+    pid_t worker = wait_line("cpu/1 start", NULL);
+    wait_line("fleet ready", NULL);
+    /* What a smaller cpuset does to a process that is bound to nothing. SIGCHLD only wakes it. */
+    assert_int_equal(sched_setaffinity(supervisor_pid, sizeof one, &one), 0);
+    kill(supervisor_pid, SIGCHLD);
+    wait_affinity(engine, &one);
+    wait_affinity(worker, &one);
+    assert_int_equal(sched_setaffinity(supervisor_pid, sizeof all, &all), 0);
+    wait_affinity(engine, &all); /* its loop turns without being woken, too */
+    wait_affinity(worker, &all);
+    assert_true(has_output("event=cpuset.changed"));
+    assert_true(has_output("event=process.moved name=cpu/1"));
+}
+
 static int count_descriptors(void)
 {
     char path[64];
@@ -535,6 +617,8 @@ int main(void)
         TEST(missing_program_is_tried_again),
         TEST(gpu_is_hidden_from_the_cpu_device),
         TEST(each_gpu_worker_sees_its_own_gpu),
+        TEST(processes_share_a_gpu_by_percentage),
+        TEST(processes_follow_the_cpuset),
         TEST(restarts_leak_no_descriptor),
         TEST(one_supervisor_to_a_data_folder),
         TEST(config_errors_are_told),
