@@ -245,6 +245,19 @@ static void add_link_fds(struct spawn_request *request, const struct process_set
         request->fds[request->fd_count++] = (struct spawn_fd){HTTP_ENV_FD, setting->http_fd};
 }
 
+static const char *const listen_variables[] = {CHILD_ENV_LISTEN_FD "1", CHILD_ENV_LISTEN_FD "2",
+                                               CHILD_ENV_LISTEN_FD "3", CHILD_ENV_LISTEN_FD "4"};
+_Static_assert(sizeof listen_variables / sizeof listen_variables[0] == CHILD_LISTEN_MAX &&
+                   CHILD_LISTEN_MAX == SERVICE_ENGINE_SOCKETS_MAX,
+               "a variable for each socket");
+
+static void add_engine_fds(struct spawn_request *request, const struct service_manager *manager)
+{
+    for (size_t i = 0; i < manager->engine_fd_count; i++)
+        request->fds[request->fd_count++] =
+            (struct spawn_fd){listen_variables[i], manager->engine_fds[i]};
+}
+
 static int spawn_program(struct process *process, const struct process_setting *setting,
                          const struct ends *ends, int *ret_errno, struct error *err)
 {
@@ -278,6 +291,8 @@ static int spawn_program(struct process *process, const struct process_setting *
         .fd_count = 3,
         .pin = &process->pin,
     };
+    if (process->rank == PROCESS_RANK_ENGINE)
+        add_engine_fds(&request, setting->manager);
     if (process->rank == PROCESS_RANK_LINK)
         add_link_fds(&request, setting, ends->link);
     if (process->rank == PROCESS_RANK_GPU_HEALTH)

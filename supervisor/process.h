@@ -20,6 +20,7 @@
 #include "supervisor/loop.h"
 #include "supervisor/memory_limit.h"
 #include "supervisor/placement.h"
+#include "supervisor/service_manager.h"
 #include "supervisor/spawn.h"
 
 /* The order of starting; stopping goes the other way. */
@@ -71,6 +72,7 @@ struct process_setting {
     int http_fd;   /* for the link: the listening socket; -1: no HTTP */
     int status_fd; /* for the link: the status page */
     struct memory_limit *memory;
+    struct service_manager *manager; /* for the engine: sockets that listen already */
 };
 
 void process_init(struct process *process, const struct placement_pin *pin);

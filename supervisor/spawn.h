@@ -22,7 +22,7 @@
 #include "common/fleet_config.h"
 #include "supervisor/placement.h"
 
-#define SPAWN_FD_MAX 6
+#define SPAWN_FD_MAX 8
 
 /* A descriptor that the child inherits; its number there goes into the environment. */
 struct spawn_fd {

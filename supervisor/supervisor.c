@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -18,6 +19,8 @@
 struct supervisor {
     struct node node;
     bool ends_on_hangup; /* runs in somebody's terminal, and nohup does not say otherwise */
+    bool was_announced;  /* what the service manager was told */
+    bool was_stopping;
     int signal_fd;
     struct loop_source signal_source;
 };
@@ -51,7 +54,10 @@ static void take_hangup(struct supervisor *supervisor)
 {
     struct node *node = &supervisor->node;
     if (!supervisor->ends_on_hangup) {
+        service_manager_reloading(node->setting.manager, clock_monotonic_ns());
         order_reload(node);
+        if (node->is_announced)
+            service_manager_ready(node->setting.manager);
     } else if (!node->is_stopping) {
         /* The kernel and the shell each send one: the second is no hurry. */
         log_info("fleet.stopping", "signal=%d reason=\"the terminal was closed\"", SIGHUP);
@@ -96,13 +102,39 @@ static void tick(struct node *node)
 static int next_timeout_ms(const struct node *node)
 {
     uint64_t now_ns = clock_monotonic_ns();
-    uint64_t nearest_ns = now_ns + STATUS_TURN_NS;
+    uint64_t nearest_ns = service_manager_turn(node->setting.manager, now_ns);
+    if (nearest_ns > now_ns + STATUS_TURN_NS)
+        nearest_ns = now_ns + STATUS_TURN_NS;
     for (size_t i = 0; i < node->roster.count; i++) {
         uint64_t deadline_ns = node->roster.processes[i]->lifecycle.deadline_ns;
         if (deadline_ns < nearest_ns)
             nearest_ns = deadline_ns;
     }
     return nearest_ns > now_ns ? (int)((nearest_ns - now_ns + NS_PER_MS - 1) / NS_PER_MS) : 0;
+}
+
+/* The service manager */
+
+static void tell_manager(struct supervisor *supervisor)
+{
+    struct node *node = &supervisor->node;
+    struct service_manager *manager = node->setting.manager;
+    char text[SERVICE_STATUS_MAX];
+    size_t ready = 0;
+    for (size_t i = 0; i < node->roster.count; i++)
+        ready += node->roster.processes[i]->lifecycle.state == LIFECYCLE_READY;
+    snprintf(text, sizeof text, "%s: %zu of %zu processes are ready",
+             node->is_stopping    ? "ending"
+             : node->is_announced ? "running"
+                                  : "starting",
+             ready, node->roster.count);
+    if (node->is_announced && !supervisor->was_announced)
+        service_manager_ready(manager);
+    if (node->is_stopping && !supervisor->was_stopping)
+        service_manager_stopping(manager);
+    service_manager_status(manager, text);
+    supervisor->was_announced = node->is_announced;
+    supervisor->was_stopping = node->is_stopping;
 }
 
 /* The loop */
@@ -144,6 +176,7 @@ int supervisor_run(const struct plan_source *source, struct plan *plan,
     struct node *node = &supervisor.node;
     while (!sequence_advance(node)) {
         node_write_status(node);
+        tell_manager(&supervisor);
         loop_turn(&node->loop, next_timeout_ms(node));
         tick(node);
         node_watch_memory(node);

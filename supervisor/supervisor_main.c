@@ -246,10 +246,19 @@ static int run_fleet(const struct options *options, struct plan *plan, struct er
     char program_dir[PATH_MAX];
     char effective[PATH_MAX];
     int http_fd = -1;
-    int code = create_folders(plan->config->data_dir, err);
+    struct service_manager manager;
+    int code = service_manager_open(&manager, err);
+    if (code == 0 && manager.engine_fd_count > 0 && plan->config->engine.listen_count == 0)
+        code =
+            error_set(err, ERR_CONFIG,
+                      "the service manager has a socket \"engine\", but the engine runs elsewhere");
+    if (code == 0)
+        code = create_folders(plan->config->data_dir, err);
     if (code == 0)
         code = lock_data_dir(plan->config, err);
-    if (code == 0)
+    if (code == 0 && manager.http_fd >= 0)
+        http_fd = manager.http_fd;
+    else if (code == 0)
         code = http_socket_open(plan->config->http.listen, &http_fd, err);
     if (code == 0)
         code = plan_write_effective(plan, effective, err);
@@ -261,11 +270,13 @@ static int run_fleet(const struct options *options, struct plan *plan, struct er
         .program_dir = options->program_dir != NULL ? options->program_dir : program_dir,
         .config_path = effective,
         .http_fd = http_fd,
+        .manager = &manager,
         .status_fd = -1, /* the supervisor's own, as the rest */
     };
     if (http_fd >= 0)
         announce_http(plan->config, http_fd);
     int exit_code = supervisor_run(&options->source, plan, &setting, err);
+    service_manager_close(&manager);
     return err->code != 0 ? fail(err) : exit_code;
 }
 
