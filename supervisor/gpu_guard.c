@@ -254,7 +254,7 @@ void gpu_guard_trust(struct node *node, const struct process *process)
 {
     int unit = gpu_guard_holds(node, process) ? unit_of(&node->gpus.board, &process->pin) : -1;
     char key[GPU_KEY_MAX];
-    if (unit < 0 || !gpu_unit_trust(&node->gpus.board.units[unit], clock_monotonic_ns()))
+    if (unit < 0 || !gpu_board_trust(&node->gpus.board, (size_t)unit, clock_monotonic_ns()))
         return;
     log_info("gpu.trusted", "gpu=%d uuid=%s", unit, key_of(node, (size_t)unit, key));
     keep_marks(node);
@@ -308,6 +308,7 @@ size_t gpu_guard_fill(const struct node *node, struct status_gpu rows[STATUS_GPU
         if (i < (size_t)topology->gpu_count)
             memcpy(row->model, topology->gpus[i].gpu.model, sizeof row->model);
         snprintf(row->reason, sizeof row->reason, "%s", unit->reason);
+        row->since_ns = unit->since_ns;
         fill_figures(row, unit);
     }
     return board->count;

@@ -127,12 +127,6 @@ bool gpu_unit_condemn(struct gpu_unit *unit, const char *reason, uint64_t now_ns
     return unit->state != GPU_STATE_BAD && move(unit, GPU_STATE_BAD, reason, now_ns);
 }
 
-bool gpu_unit_trust(struct gpu_unit *unit, uint64_t now_ns)
-{
-    unit->hot_row = unit->max_row = 0;
-    return unit->state == GPU_STATE_BAD && move(unit, GPU_STATE_UNWATCHED, "", now_ns);
-}
-
 /* Which unit a record is about */
 
 static bool is_slice(const struct gpu_identity *identity)
@@ -166,11 +160,25 @@ static bool is_instance(uint32_t unit, uint32_t told)
     return told == GPU_INSTANCE_NONE || unit == GPU_INSTANCE_NONE || unit == told;
 }
 
-/* An event is of a GPU, and of all its slices or one. */
-static bool is_struck(const struct gpu_identity *unit, const struct gpu_identity *told)
+/* Whether the board has slices of a GPU: who uses that GPU uses one of them. */
+static bool is_cut(const struct gpu_board *board, const struct gpu_identity *gpu)
 {
+    for (size_t i = 0; i < board->count; i++) {
+        const struct gpu_identity *unit = &board->units[i].identity;
+        if (is_slice(unit) && is_same_place(unit, gpu))
+            return true;
+    }
+    return false;
+}
+
+/* An event is of a GPU with all its slices, or of one slice. */
+static bool is_struck(const struct gpu_board *board, const struct gpu_identity *unit,
+                      const struct gpu_identity *told)
+{
+    bool is_of_slice = told->gpu_instance != GPU_INSTANCE_NONE;
     if (!is_slice(unit))
-        return is_same_text(unit->uuid, told->uuid) || is_same_place(unit, told);
+        return (is_same_text(unit->uuid, told->uuid) || is_same_place(unit, told)) &&
+               !(is_of_slice && is_cut(board, unit));
     return is_same_place(unit, told) && is_instance(unit->gpu_instance, told->gpu_instance) &&
            is_instance(unit->compute_instance, told->compute_instance);
 }
@@ -295,7 +303,7 @@ struct gpu_change gpu_board_take(struct gpu_board *board, const struct gpu_recor
         uint64_t bit = UINT64_C(1) << i;
         char reason[GPU_REASON_MAX];
         bool is_changed = false;
-        if (is_event ? !is_struck(&unit->identity, &record->identity)
+        if (is_event ? !is_struck(board, &unit->identity, &record->identity)
                      : !is_figured(&unit->identity, &record->identity))
             continue;
         enum gpu_answer answer = GPU_ANSWER_NOTHING;
@@ -326,6 +334,24 @@ uint64_t gpu_board_forget(struct gpu_board *board, uint64_t now_ns)
             changed |= UINT64_C(1) << i;
     }
     return changed;
+}
+
+static bool trust(struct gpu_unit *unit, uint64_t now_ns)
+{
+    unit->hot_row = unit->max_row = 0;
+    return unit->state == GPU_STATE_BAD && move(unit, GPU_STATE_UNWATCHED, "", now_ns);
+}
+
+bool gpu_board_trust(struct gpu_board *board, size_t place, uint64_t now_ns)
+{
+    struct gpu_unit *unit = &board->units[place];
+    bool is_changed = trust(unit, now_ns);
+    for (size_t i = 0; i < board->count && is_slice(&unit->identity); i++) {
+        struct gpu_unit *other = &board->units[i];
+        if (!is_slice(&other->identity) && is_same_place(&unit->identity, &other->identity))
+            is_changed = trust(other, now_ns) || is_changed;
+    }
+    return is_changed;
 }
 
 const char *gpu_state_name(enum gpu_state state)

@@ -107,9 +107,12 @@ struct gpu_change gpu_board_take(struct gpu_board *board, const struct gpu_recor
 /* Nobody watches any more: what is not bad becomes unwatched. Returns which did. */
 uint64_t gpu_board_forget(struct gpu_board *board, uint64_t now_ns);
 
-/* Makes a unit bad for a reason, or has an operator trust a bad one again. False when it was so. */
+/* Makes a unit bad for a reason. False when it was so. */
 bool gpu_unit_condemn(struct gpu_unit *unit, const char *reason, uint64_t now_ns);
-bool gpu_unit_trust(struct gpu_unit *unit, uint64_t now_ns);
+
+/* An operator has a bad unit trusted again; with a slice the GPU that it is part of. False when
+ * there was nothing bad. */
+bool gpu_board_trust(struct gpu_board *board, size_t place, uint64_t now_ns);
 
 /* "unwatched", "well", "degraded", "bad" */
 const char *gpu_state_name(enum gpu_state state);

@@ -75,6 +75,8 @@ static void fill_gpu(Api__NodeGpu *row, const struct status_gpu *gpu, uint64_t n
     FILL(memory_used_bytes);
     FILL(memory_total_bytes);
     FILL(ecc_errors);
+    row->has_health_age_us = gpu->since_ns != 0;
+    row->health_age_us = gpu->since_ns != 0 ? age_us(gpu->since_ns, now_ns) : 0;
     row->has_last_xid = gpu->last_xid != 0;
     row->last_xid = gpu->last_xid;
     row->has_age_us = row->has_throttled = gpu->seen_ns != 0;

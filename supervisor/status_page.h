@@ -67,6 +67,7 @@ struct status_gpu {
     char model[64];
     int32_t health; /* enum gpu_state */
     char reason[STATUS_NAME_MAX];
+    uint64_t since_ns;           /* when it came into this state */
     uint64_t seen_ns;            /* when these figures were taken; 0: never */
     int32_t utilization_percent; /* STATUS_UNKNOWN where NVML does not tell, as below */
     int32_t temperature_celsius;

@@ -168,6 +168,23 @@ embed() { # ID
   gpu_is MIG-1 well
 }
 
+@test "heat is told, and rows that cannot be replaced drain" {
+  gpu_fleet
+  local before
+  await gpu_is MIG-1 well
+  before=$(workers gpu)
+  echo "throttle 64" >>"$FAKE_NVML/state"
+  await gpu_is MIG-0 degraded "throttled by heat"
+  echo "temperature 97" >>"$FAKE_NVML/state"
+  await gpu_is MIG-0 degraded "hot: 97 degrees Celsius"
+  nvml_state
+  await gpu_is MIG-0 well
+  [ "$(workers gpu)" = "$before" ]
+  echo "rows 3 1 0 1" >>"$FAKE_NVML/state"
+  await gpu_is MIG-0 bad "a row of its memory could not be replaced"
+  await process_is gpu/0 drained
+}
+
 @test "a helper that dies or hangs is replaced; workers go on" {
   gpu_fleet
   local before

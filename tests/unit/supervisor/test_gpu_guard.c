@@ -140,6 +140,7 @@ static void figures_reach_the_status(void **state)
     assert_int_equal(rows[0].utilization_percent, STATUS_UNKNOWN);
     assert_true(rows[0].is_throttled);
     assert_int_not_equal(rows[0].seen_ns, 0);
+    assert_int_not_equal(rows[0].since_ns, 0);
     gpu_guard_forget(&node);
     gpu_guard_fill(&node, rows);
     assert_int_equal(rows[0].health, GPU_STATE_UNWATCHED);

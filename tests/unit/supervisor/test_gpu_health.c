@@ -248,6 +248,25 @@ static void event_strikes_the_slice_it_names(void **state)
     assert_int_equal(board.units[0].state, GPU_STATE_UNWATCHED);
 }
 
+/* A machine that lists the GPU beside its slices: only they are used. */
+static void slices_spare_the_gpu_that_is_cut(void **state)
+{
+    (void)state;
+    gpu_unit_init(&board.units[1],
+                  &(struct hardware_gpu){.bus_id = "0000:d8:00.0", .uuid = "GPU-c"}, 0);
+    take_slices();
+    struct gpu_record record = record_of(GPU_RECORD_EVENT, "GPU-c", "0000:d8:00.0");
+    record.event = GPU_EVENT_ECC_DOUBLE;
+    record.identity.gpu_instance = 8;
+    assert_int_equal(take(record).bad, 8);
+    assert_int_equal(take_event("0000:d8:00.0", GPU_EVENT_LOST, 0).bad, 2 | 4);
+    /* trusted with its slice, but not the other one */
+    assert_true(gpu_board_trust(&board, 2, NS_PER_S));
+    assert_int_equal(board.units[1].state, GPU_STATE_UNWATCHED);
+    assert_int_equal(board.units[2].state, GPU_STATE_UNWATCHED);
+    assert_int_equal(board.units[3].state, GPU_STATE_BAD);
+}
+
 static void gpus_are_found_by_what_is_known(void **state)
 {
     (void)state;
@@ -288,8 +307,8 @@ static void operator_trusts_a_bad_one_again(void **state)
     assert_string_equal(board.units[0].reason, "xid 79");
     take_temperature(40);
     assert_int_equal(board.units[0].state, GPU_STATE_BAD);
-    assert_true(gpu_unit_trust(&board.units[0], NS_PER_S));
-    assert_false(gpu_unit_trust(&board.units[0], NS_PER_S));
+    assert_true(gpu_board_trust(&board, 0, NS_PER_S));
+    assert_false(gpu_board_trust(&board, 0, NS_PER_S));
     assert_int_equal(board.units[0].state, GPU_STATE_UNWATCHED);
     take_temperature(40);
     assert_int_equal(board.units[0].state, GPU_STATE_WELL);
@@ -311,6 +330,7 @@ int main(void)
         TEST(heat_drains_where_a_bound_is_set),
         TEST(lost_gpu_is_bad),
         TEST(event_strikes_the_slice_it_names),
+        TEST(slices_spare_the_gpu_that_is_cut),
         TEST(gpus_are_found_by_what_is_known),
         TEST(nobody_watches),
         TEST(operator_trusts_a_bad_one_again),
