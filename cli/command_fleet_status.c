@@ -42,7 +42,8 @@ static int fleet_status(const struct invocation *invocation, struct error *err)
     if (code != 0)
         return code;
     json_t *fleet = NULL;
-    code = fleet_fetch(&session, parsed_text(parsed, "node"), &fleet, err);
+    struct fleet_question question = {.node = parsed_text(parsed, "node"), .waits = true};
+    code = fleet_fetch(&session, &question, &fleet, err);
     if (code == 0 && invocation->json)
         code = output_json(json_incref(fleet), err);
     else if (code == 0)

@@ -127,6 +127,7 @@ const struct command *const command_table[] = {
     &command_fleet_restart,
     &command_fleet_scale,
     &command_fleet_report,
+    &command_top,
     &command_topo,
     &command_model,
     &command_model_fetch,

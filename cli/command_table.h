@@ -7,6 +7,7 @@
 
 extern const struct command command_dev;
 extern const struct command command_up;
+extern const struct command command_top;
 extern const struct command command_topo;
 /* `argosy fleet ...` */
 extern const struct command command_fleet_status;

@@ -153,14 +153,18 @@ void drawing_curve(struct drawing *drawing, enum tone tone, const double *values
     static const char *const blocks[] = {"▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"};
     static const char *const letters[] = {"_", ".", ":", "-", "=", "+", "*", "#"};
     const char *const *steps = drawing->style->is_utf8 ? blocks : letters;
+    struct buffer curve = {0};
     double greatest = 0;
     size_t first = count > width ? count - width : 0;
     for (size_t i = first; i < count; i++)
         greatest = values[i] > greatest ? values[i] : greatest;
     for (size_t i = first; i < count; i++) {
         double share = greatest > 0 ? values[i] / greatest : 0;
-        drawing_put(drawing, tone, steps[(size_t)(share * 7)]);
+        buffer_append_text(&curve, steps[(size_t)(share * 7)]);
     }
+    drawing->text.failed = drawing->text.failed || curve.failed;
+    drawing_put(drawing, tone, buffer_text(&curve));
+    buffer_fini(&curve);
 }
 
 void drawing_end(struct drawing *drawing)

@@ -74,9 +74,9 @@ static json_t *node_names(const json_t *sessions)
 }
 
 /* Asks until a node is connected: an engine that has just started has none for a moment. */
-static int describe(struct session *session, json_t **ret_reply, struct error *err)
+static int describe(struct session *session, bool waits, json_t **ret_reply, struct error *err)
 {
-    uint64_t end_ns = clock_monotonic_ns() + NODES_WAIT_NS;
+    uint64_t end_ns = clock_monotonic_ns() + (waits ? NODES_WAIT_NS : 0);
     for (;;) {
         json_t *reply;
         int code = session_call(session, "DescribeFleet", json_object(), &reply, err);
@@ -94,7 +94,7 @@ static int describe(struct session *session, json_t **ret_reply, struct error *e
 int fleet_nodes(struct session *session, json_t **ret_names, struct error *err)
 {
     json_t *reply;
-    int code = describe(session, &reply, err);
+    int code = describe(session, true, &reply, err);
     if (code != 0)
         return code;
     *ret_names = node_names(json_object_get(reply, "sessions"));
@@ -265,14 +265,17 @@ static json_t *fetch_node(struct session *session, const char *name, const json_
     return status;
 }
 
-static json_t *fetch_nodes(struct session *session, const json_t *names, const char *only,
-                           const json_t *sessions)
+static json_t *fetch_nodes(struct session *session, const json_t *names,
+                           const struct fleet_question *question, const json_t *sessions)
 {
+    const char *only = question->node;
     json_t *nodes = json_array();
     size_t index;
     const json_t *name;
     json_array_foreach(names, index, name)
     {
+        if (question->is_over != NULL && atomic_load(question->is_over))
+            break;
         if (only == NULL || strcmp(only, json_string_value(name)) == 0)
             json_array_append_new(nodes, fetch_node(session, json_string_value(name), sessions));
     }
@@ -302,7 +305,7 @@ static int check_name(const char *node, const json_t *names, struct error *err)
 }
 
 static int assemble(struct session *session, const json_t *reply, const json_t *names,
-                    const char *only, json_t **ret_fleet, struct error *err)
+                    const struct fleet_question *question, json_t **ret_fleet, struct error *err)
 {
     json_t *queues, *stats;
     json_t *sessions = json_object_get(reply, "sessions");
@@ -310,9 +313,9 @@ static int assemble(struct session *session, const json_t *reply, const json_t *
     int code = fetch_queues(session, &queues, &stats, err);
     if (code != 0)
         return code;
-    json_t *nodes = fetch_nodes(session, names, only, sessions);
+    json_t *nodes = fetch_nodes(session, names, question, sessions);
     /* A worker of a node that was not asked is not nobody's. */
-    json_t *strangers = only == NULL ? others(sessions) : json_array();
+    json_t *strangers = question->node == NULL ? others(sessions) : json_array();
     *ret_fleet =
         json_pack("{s:o, s:o, s:o, s:o, s:o, s:I}", "nodes", nodes, "others", strangers, "queues",
                   queues, "pausedQueues", paused != NULL ? json_incref(paused) : json_array(),
@@ -320,16 +323,17 @@ static int assemble(struct session *session, const json_t *reply, const json_t *
     return *ret_fleet != NULL ? 0 : error_set(err, ERR_MEMORY, "out of memory");
 }
 
-int fleet_fetch(struct session *session, const char *only, json_t **ret_fleet, struct error *err)
+int fleet_fetch(struct session *session, const struct fleet_question *question, json_t **ret_fleet,
+                struct error *err)
 {
     json_t *reply;
-    int code = describe(session, &reply, err);
+    int code = describe(session, question->waits, &reply, err);
     if (code != 0)
         return code;
     json_t *names = node_names(json_object_get(reply, "sessions"));
-    code = check_name(only, names, err);
+    code = check_name(question->node, names, err);
     if (code == 0)
-        code = assemble(session, reply, names, only, ret_fleet, err);
+        code = assemble(session, reply, names, question, ret_fleet, err);
     json_decref(names);
     json_decref(reply);
     return code;

@@ -9,6 +9,8 @@
 #define ARGOSY_CLI_FLEET_VIEW_H
 
 #include <jansson.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 
 #include "cli/session.h"
 #include "common/error.h"
@@ -30,12 +32,20 @@ int fleet_call(struct session *session, const char *node, const struct fleet_ope
  * caller releases it. */
 int fleet_nodes(struct session *session, json_t **ret_names, struct error *err);
 
+/* What is asked of a fleet. */
+struct fleet_question {
+    const char *node;           /* that one alone; NULL: all */
+    bool waits;                 /* for a first node to connect, up to 5 s */
+    const atomic_bool *is_over; /* no node is asked any more once it is true; NULL: never */
+};
+
 /* {"nodes": [NodeStatus with "groups", its workers' processes with "slots", "slotsUsed", "queues",
  *   "dispatchedTotal", "tasks"; of one that is silent "node" and "error"],
  *  "others": [sessions that take tasks and belong to no node's process],
  *  "queues": [QueueStats by name], "pausedQueues": [names], "engine": its figures,
- *  "tasksLeftOut": N}. only: the one node that is asked; NULL: all; ERR_NOT_FOUND names
- * the nearest. The caller releases it. */
-int fleet_fetch(struct session *session, const char *only, json_t **ret_fleet, struct error *err);
+ *  "tasksLeftOut": N}. The caller releases it. ERR_NOT_FOUND names the node that is nearest to the
+ * one asked for. */
+int fleet_fetch(struct session *session, const struct fleet_question *question, json_t **ret_fleet,
+                struct error *err);
 
 #endif

@@ -28,6 +28,7 @@ expect() {
   page_fleet "Looking" 1
   expect "Looking" 2 "node node-1: running" "group cpu: 2 of 2 ready" "gpu/0  ready" "gpu-queue 0/32" "activity tasks: 0 waiting, 0 at workers (at most 64)" \
     '"maxInFlight": 64'
+  expect "Looking" 3 "1 node, 3 of 3 workers ready" "gpu-queue  activity" '"donePerSecond":'
   expect "Concurrency" 1 "at most 8 at once over the fleet" ", 4 in each process" \
     "set to 4 in each process" "at most 64 at once over the fleet, in each process as it was configured"
   expect "Pausing a queue" 1 "gpu-queue: paused" "paused: nothing is handed out" '["gpu-queue"]' \
