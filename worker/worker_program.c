@@ -121,7 +121,7 @@ static void worker_ready(void *user_data)
 static void worker_turned(void *user_data)
 {
     const struct service *service = user_data;
-    child_progress(service->process.child);
+    worker_progress_turned(service->process.progress, WORKER_LOOP_TASKS);
 }
 
 static void worker_logged(void *user_data, const struct argosy_log_record *record)
@@ -220,9 +220,8 @@ static int codecs_load(const struct fleet_config *config, struct argosy_codecs *
     return 0;
 }
 
-static int worker_create(const struct worker_program *program, struct service *service,
-                         const struct argosy_registry *registry, const struct argosy_codecs *codecs,
-                         struct error *err)
+static int worker_create(struct service *service, const struct argosy_registry *registry,
+                         const struct argosy_codecs *codecs, struct error *err)
 {
     const struct worker_process *process = &service->process;
     const struct fleet_group *group = process->group;
@@ -251,7 +250,7 @@ static int worker_create(const struct worker_program *program, struct service *s
         .without_activities = !group->activities,
         .user_data = service,
         .on_ready = worker_ready,
-        .on_turn = program->loop_is_progress ? worker_turned : NULL,
+        .on_turn = worker_turned,
         .on_watch = worker_reload,
         .watch_fd = service->reload_fd,
         .on_log = worker_logged,
@@ -304,7 +303,7 @@ static int serve(const struct worker_program *program, void *context, struct ser
     if (code == 0)
         code = codecs_load(process->config, &codecs, err);
     if (code == 0)
-        code = worker_create(program, service, registry, codecs, err);
+        code = worker_create(service, registry, codecs, err);
     if (code == 0) {
         log_info("worker.started", "pid=%d group=%s index=%s", (int)getpid(), process->group->name,
                  process->index);
@@ -365,7 +364,11 @@ static int run(const struct worker_program *program, void *context,
         code = storage_client_open(config, child.identity, &process->storage, err);
     if (code != 0)
         return code;
+    struct worker_progress progress;
+    worker_progress_init(&progress, &child, program->computes);
+    process->progress = &progress;
     code = open_and_serve(program, context, &service, err);
+    worker_progress_fini(&progress);
     storage_client_close(process->storage);
     return code;
 }

@@ -25,12 +25,14 @@
 #include "common/error.h"
 #include "common/fleet_config.h"
 #include "storage/storage_client.h"
+#include "worker/worker_progress.h"
 
 /* What a program is told of itself when it opens; borrowed until it has closed. */
 struct worker_process {
     const struct fleet_config *config;
     const struct fleet_group *group;
     struct child *child;
+    struct worker_progress *progress;
     struct storage_client *storage; /* connects with the first call */
     const char *index;              /* which of the group's processes; for logs */
 };
@@ -40,8 +42,8 @@ struct worker_program {
     const char *name;    /* "worker-cpu": in logs; the program is argosy-<name> */
     const char *summary; /* one sentence for --help */
     enum fleet_group_kind kind;
-    /* Whether the worker's loop is what proves progress; else the program calls child_progress. */
-    bool loop_is_progress;
+    /* Whether it has a loop that computes, which calls worker_progress_turned. */
+    bool computes;
 
     /* All get context. open and close may be NULL; close follows an open that succeeded.
      * register_types adds the program's own workflows and activities; plug-ins come after it. */

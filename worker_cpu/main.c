@@ -29,7 +29,6 @@ int main(int argc, char **argv)
         .name = "worker-cpu",
         .summary = "Runs the workflows and CPU activities of one worker group.",
         .kind = FLEET_GROUP_CPU,
-        .loop_is_progress = true,
         .open = open_worker,
         .register_types = register_types,
     };

@@ -9,7 +9,7 @@
  * nothing of that CUDA context is touched again, and the engine counts the tasks it held as lost.
  *
  * Threading: beside the SDK's threads, a pool reads and answers tasks and one thread computes. That
- * one proves progress to the supervisor: it is the loop that does the work.
+ * one and the SDK's loop prove progress to the supervisor together (worker/worker_progress.h).
  */
 #include <stdio.h>
 #include <unistd.h>
@@ -28,7 +28,7 @@ struct context {
 
 static void compute_turned(void *arg)
 {
-    child_progress(arg);
+    worker_progress_turned(arg, WORKER_LOOP_COMPUTE);
 }
 
 static void device_failed(void *arg, const struct error *err)
@@ -60,7 +60,7 @@ static int open_worker(void *arg, const struct worker_process *process, struct e
     struct context *context = arg;
     context->training = (struct training_context){.storage = process->storage,
                                                   .models_dir = process->config->models_dir};
-    struct gpu_worker_hooks hooks = {process->child, compute_turned, device_failed};
+    struct gpu_worker_hooks hooks = {process->progress, compute_turned, device_failed};
     struct error fallback;
     int code = gpu_worker_open(process->config, process->group, process->storage, &hooks,
                                &context->gpu, &fallback, err);
@@ -88,6 +88,7 @@ int main(int argc, char **argv)
         .name = "worker-gpu",
         .summary = "Runs the GPU activities of one worker group.",
         .kind = FLEET_GROUP_GPU,
+        .computes = true,
         .open = open_worker,
         .register_types = register_types,
         .close = close_worker,

@@ -11,6 +11,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -242,6 +243,32 @@ static int wait_for_signal(struct argosy_workflow *workflow, void *user_data,
     return argosy_signal_receive(workflow, "go", -1, ret_result, err);
 }
 
+static bool is_released(void)
+{
+    char path[PROBE_PATH_SIZE];
+    struct argosy_error err = {0};
+    return probe_path("release", path, &err) == 0 && access(path, F_OK) == 0;
+}
+
+/* What no workflow may do: computes for ever, unless the file `release` is there. */
+static int loop_for_ever(struct argosy_workflow *workflow, void *user_data,
+                         struct argosy_payload *ret_result, struct argosy_error *err)
+{
+    (void)workflow, (void)user_data, (void)ret_result, (void)err;
+    volatile unsigned long turns = 0;
+    for (bool is_over = is_released(); !is_over;)
+        turns = turns + 1;
+    return 0;
+}
+
+/* Nor this: waits for something that is no future, unless the file `release` is there. */
+static int block_for_ever(struct argosy_workflow *workflow, void *user_data,
+                          struct argosy_payload *ret_result, struct argosy_error *err)
+{
+    (void)workflow, (void)user_data, (void)ret_result;
+    return is_released() ? 0 : gate_wait(err);
+}
+
 ARGOSY_PLUGIN(registry, err)
 {
     static const struct {
@@ -298,6 +325,7 @@ ARGOSY_PLUGIN(registry, err)
         {"ProbeGate", run_one, "probe_gate"},     {"ProbeCount", run_one, "probe_count"},
         {"ProbePoison", run_one, "probe_poison"}, {"ProbePass", run_one, "probe_pass"},
         {"ProbeThree", run_three, NULL},          {"ProbeSignal", wait_for_signal, NULL},
+        {"ProbeLoop", loop_for_ever, NULL},       {"ProbeBlock", block_for_ever, NULL},
     };
     int code = 0;
     for (size_t i = 0; code == 0 && i < sizeof activities / sizeof activities[0]; i++)
