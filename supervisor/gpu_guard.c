@@ -101,7 +101,8 @@ static void plan_helper(struct node *node, const struct fleet_gpu_health *config
             continue;
         lifecycle_set_times(&process->lifecycle, HELPER_GRACE_NS,
                             (uint64_t)config->hang_ms * NS_PER_MS);
-        process->is_stale = process->is_stale || (is_changed && process->pid != 0);
+        bool was_started = process->pid != 0 || process->lifecycle.state == LIFECYCLE_FAILED;
+        process->is_stale = process->is_stale || (is_changed && was_started);
     }
 }
 

@@ -213,6 +213,11 @@ static void helper_follows_its_settings(void **state)
          "groups: [{name: gpu, kind: gpu, processes: 2}]\n");
     assert_true(helper->is_stale);
     helper->pid = 0;
+    helper->is_stale = false;
+    helper->lifecycle.state = LIFECYCLE_FAILED; /* found no library */
+    plan("data_dir: .\nsupervisor: {gpu_health: {library: /opt/libnvidia-ml.so.1}}\n"
+         "groups: [{name: gpu, kind: gpu, processes: 2}]\n");
+    assert_true(helper->is_stale);
 }
 
 static void helper_is_there_where_gpus_are_used(void **state)
