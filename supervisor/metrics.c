@@ -113,6 +113,15 @@ static void print_restarts(const struct status *status, struct buffer *out)
     }
 }
 
+static void print_refused_pins(const struct status *status, struct buffer *out)
+{
+    family(out, "argosy_process_pins_refused_total", "counter",
+           "Times that the kernel refused a process its processors, or to bind its memory.");
+    for (size_t i = 0; i < status->process_count; i++)
+        sample(out, "argosy_process_pins_refused_total",
+               LABELS("process", status->processes[i].name), status->processes[i].pins_refused);
+}
+
 static void print_starts(const struct metrics_view *view, struct buffer *out)
 {
     family(out, "argosy_process_start_time_seconds", "gauge",
@@ -392,6 +401,7 @@ void metrics_print(const struct metrics_view *view, struct buffer *out)
     print_supervisor(view, out);
     print_workers(view->status, out);
     print_restarts(view->status, out);
+    print_refused_pins(view->status, out);
     print_starts(view, out);
     print_usage(view->status, out);
     print_gpus(view->status, out);

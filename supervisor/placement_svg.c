@@ -26,7 +26,8 @@
 #define NODE_WIDTH_MAX 760  /* two L3 domains of eight cores, or four GPUs */
 #define WIDTH_MAX      1560 /* two such nodes */
 #define LEGEND_STEP    22
-#define LEGEND_WIDTH   900
+#define LEGEND_TEXT    840 /* the longest line */
+#define LETTER_WIDTH   8   /* bold, at 12 units */
 
 struct canvas {
     const struct placement *placement;
@@ -304,9 +305,23 @@ static struct size fill_machine(const struct canvas *canvas, int unused, int x, 
     return flow.used;
 }
 
+/* Where names end, from where they begin. */
+static int measure_names(const struct placement *placement)
+{
+    size_t longest = 10;
+    for (size_t i = 0; i < placement->pin_count; i++) {
+        char name[PLACEMENT_NAME_MAX];
+        size_t length = strlen(placement_name(&placement->pins[i], name));
+        longest = length > longest ? length : longest;
+    }
+    return (int)longest * LETTER_WIDTH + 2 * GAP;
+}
+
 static struct size draw_legend(const struct canvas *canvas, int x, int y)
 {
     const struct placement *placement = canvas->placement;
+    int name_x = x + CPU_WIDTH + GAP;
+    int about_x = name_x + measure_names(placement);
     for (size_t i = 0; i < placement->pin_count; i++) {
         const struct placement_pin *pin = &placement->pins[i];
         int top = y + (int)i * LEGEND_STEP;
@@ -314,14 +329,13 @@ static struct size draw_legend(const struct canvas *canvas, int x, int y)
         struct buffer about = {0};
         placement_print_pin(pin, &about);
         draw_process(canvas, i, x, top, CPU_WIDTH, true);
-        draw_text(canvas, "name", x + CPU_WIDTH + GAP, top + CPU_HEIGHT - 5,
-                  placement_name(pin, name));
-        draw(canvas, "<text class=\"about\" x=\"%d\" y=\"%d\">", x + 160, top + CPU_HEIGHT - 5);
+        draw_text(canvas, "name", name_x, top + CPU_HEIGHT - 5, placement_name(pin, name));
+        draw(canvas, "<text class=\"about\" x=\"%d\" y=\"%d\">", about_x, top + CPU_HEIGHT - 5);
         draw_escaped(canvas, buffer_text(&about));
         draw(canvas, "</text>\n");
         buffer_fini(&about);
     }
-    return (struct size){LEGEND_WIDTH, (int)placement->pin_count * LEGEND_STEP};
+    return (struct size){about_x - x + LEGEND_TEXT, (int)placement->pin_count * LEGEND_STEP};
 }
 
 /* Colours: neighbours in the legend are far apart on the wheel (the golden angle). */

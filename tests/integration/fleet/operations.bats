@@ -33,6 +33,8 @@ expect() {
     "set to 4 in each process" "at most 64 at once over the fleet, in each process as it was configured"
   expect "Pausing a queue" 1 "gpu-queue: paused" "paused: nothing is handed out" '["gpu-queue"]' \
     "gpu-queue: resumed"
+  expect "Where processes run" 1 "NUMA node" "gpu/0 " "configuration: fleet.yaml"
+  [ -s plan.svg ]
   expect "Draining" 1 "1 worker drained" "gpu/0  drained" "2 workers drained" "3 workers ready"
   expect "Scaling" 1 '"queue":"gpu-queue","desired_work":0,"backlog":0' '"slots":32'
   expect "Probes" 1 /readyz

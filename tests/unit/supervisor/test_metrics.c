@@ -46,6 +46,7 @@ static void fill_processes(void)
         processes[i].started_ns = 90 * NS_PER_S;
     }
     processes[1].restarts[DEATH_KIND_SIGNAL] = 2;
+    processes[1].pins_refused = 3;
     processes[2].is_drained = true;
     processes[2].state = LIFECYCLE_STOPPED;
     processes[2].pid = 0;
@@ -178,6 +179,7 @@ static void values_are_told(void **state)
     expect_line("argosy_workers{group=\"cpu\",state=\"drained\"} 1");
     expect_line("argosy_workers{group=\"cpu\",state=\"stopped\"} 0");
     expect_line("argosy_process_restarts_total{process=\"cpu/0\",reason=\"signal\"} 2");
+    expect_line("argosy_process_pins_refused_total{process=\"cpu/0\"} 3");
     expect_line("argosy_process_start_time_seconds{process=\"engine\"} 1699999990.000000");
     expect_line("argosy_engine_requests_total{method=\"Hello\"} 4");
     expect_line("argosy_task_queue_backlog{queue=\"a\\\"q\\\\\\n\",kind=\"activity\"} 7");
