@@ -51,8 +51,8 @@ static int create_topology(struct plan *plan, struct error *err)
     return plan->topology != NULL ? 0 : error_set(err, ERR_MEMORY, "topology: out of memory");
 }
 
-int plan_create(const struct plan_source *source, const struct plan *running,
-                struct plan *ret_plan, struct error *err)
+int plan_create(const struct plan_source *source, const struct plan *running, struct plan *ret_plan,
+                struct error *err)
 {
     struct plan plan = {0};
     struct hardware hardware;

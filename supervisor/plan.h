@@ -43,8 +43,8 @@ struct plan {
 /* Reads the configuration and the machine anew. running is the plan in force, whose processes keep
  * their GPUs; NULL: nothing runs yet. Errors are those of fleet_config_load, topology_read and
  * placement_create. */
-int plan_create(const struct plan_source *source, const struct plan *running,
-                struct plan *ret_plan, struct error *err);
+int plan_create(const struct plan_source *source, const struct plan *running, struct plan *ret_plan,
+                struct error *err);
 
 /* Accepts a plan of zeros. */
 void plan_destroy(struct plan *plan);
