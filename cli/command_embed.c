@@ -19,14 +19,12 @@
 
 #include "cli/command_table.h"
 #include "cli/embed_input.h"
+#include "cli/job.h"
 #include "cli/outcome.h"
 #include "cli/output.h"
 #include "cli/progress.h"
-#include "cli/run_watch.h"
 #include "cli/session.h"
-#include "cli/wait_hint.h"
 #include "cli/storage_session.h"
-#include "common/fleet_config.h"
 #include "workflows/artifact_reference.h"
 #include "workflows/shipped.h"
 
@@ -50,15 +48,13 @@ struct embed_command {
     const char *output;
     const char *format;
     const char *model; /* NULL: the group's own */
-    const char *workflow_id;
     char job_id[EMBED_JOB_ID_SIZE];
+    struct job job;
     struct embed_input input;
     struct session session;
     struct storage_session storage;
     struct progress progress;
     struct artifact texts;
-    char run_id[ARGOSY_RUN_ID_SIZE];
-    bool was_done; /* by an earlier command */
 };
 
 /* ---- reading ---- */
@@ -121,15 +117,15 @@ static int read_command(struct embed_command *command, struct error *err)
         return command_usage(&command->invocation, "--output names more than one file");
     command->format = format_of(parsed, command->output);
     command->model = parsed_text(parsed, "model");
-    command->workflow_id = parsed_text(parsed, "workflow-id");
+    command->job.workflow_id = parsed_text(parsed, "workflow-id");
     int code = check_output(command->output, err);
     if (code == 0)
         code = embed_input_open(input, parsed_has(parsed, "text"), &command->input, err);
     if (code != 0)
         return code;
-    if (command->workflow_id == NULL) {
+    if (command->job.workflow_id == NULL) {
         embed_job_id(&command->input, command->model, command->format, command->job_id);
-        command->workflow_id = command->job_id;
+        command->job.workflow_id = command->job_id;
     }
     return 0;
 }
@@ -139,7 +135,8 @@ static int read_command(struct embed_command *command, struct error *err)
 static int upload(struct embed_command *command, struct error *err)
 {
     char owner[ARTIFACT_OWNER_MAX + 1];
-    if ((size_t)snprintf(owner, sizeof owner, "workflow:%s", command->workflow_id) >= sizeof owner)
+    if ((size_t)snprintf(owner, sizeof owner, "workflow:%s", command->job.workflow_id) >=
+        sizeof owner)
         return error_set(err, ERR_INVALID, "the workflow id is too long");
     progress_stage(&command->progress, "upload", "bytes");
     return artifact_put_file(command->storage.client, command->input.path, owner, progress_update,
@@ -149,32 +146,10 @@ static int upload(struct embed_command *command, struct error *err)
 static int start(struct embed_command *command, enum argosy_id_reuse_policy reuse,
                  struct error *err)
 {
-    struct argosy_error why = {0};
-    json_t *json =
+    json_t *input =
         json_pack("{s:o, s:s, s:s*}", "input", artifact_reference_create(&command->texts), "format",
                   command->format, "model", command->model);
-    char *input = json != NULL ? json_dumps(json, JSON_COMPACT) : NULL;
-    json_decref(json);
-    if (input == NULL)
-        return error_set(err, ERR_INVALID, "the model's name is not UTF-8");
-    int code = argosy_client_start(command->session.client,
-                                   &(struct argosy_start_options){
-                                       .workflow_id = command->workflow_id,
-                                       .workflow_type = WORKFLOW_EMBED_FILE,
-                                       .task_queue = FLEET_QUEUE_CPU,
-                                       .input = ARGOSY_PAYLOADS(argosy_payload_json(input)),
-                                       .id_reuse_policy = reuse,
-                                       .id_conflict_policy = ARGOSY_CONFLICT_USE_EXISTING,
-                                   },
-                                   command->run_id, &why);
-    free(input);
-    command->was_done = code == ARGOSY_ERR_EXISTS;
-    if (command->was_done)
-        return 0;
-    if (code != 0)
-        return session_error(&why, err);
-    wait_hint_start(&command->session, WORKFLOW_EMBED_FILE, FLEET_QUEUE_CPU);
-    return 0;
+    return job_start(&command->session, &command->job, input, reuse, err);
 }
 
 /* Waits for the job; 0 with its result, which the caller releases, or with NULL and the exit status
@@ -185,18 +160,16 @@ static int wait_for_result(struct embed_command *command, json_t **ret_result, i
     struct session *session = &command->session;
     struct argosy_payload payload;
     struct argosy_error why = {0};
-    if (!command->invocation.json && !command->was_done) {
-        fprintf(stderr, "workflow id %s, run id %s\n", command->workflow_id, command->run_id);
-        run_watch_progress(session, command->workflow_id, command->run_id);
-    }
+    if (!command->job.was_done)
+        job_watch(&command->invocation, session, &command->job);
     *ret_result = NULL;
-    int code = argosy_client_result(session->client, command->workflow_id, command->run_id, -1,
-                                    session->arena, &payload, &why);
+    int code = argosy_client_result(session->client, command->job.workflow_id, command->job.run_id,
+                                    -1, session->arena, &payload, &why);
     if (code == ARGOSY_ERR_UNAVAILABLE)
         return session_error(&why, err);
     if (code != 0) {
-        *ret_status = outcome_report(&command->invocation, session, command->workflow_id,
-                                     command->run_id, -1, err);
+        *ret_status = outcome_report(&command->invocation, session, command->job.workflow_id,
+                                     command->job.run_id, -1, err);
         return *ret_status < 0 ? *ret_status : 0;
     }
     *ret_result = outcome_value(&payload, session->arena);
@@ -218,7 +191,7 @@ static int check_result(const struct embed_command *command, const json_t *resul
         strcmp(format, command->format) != 0)
         return error_set(err, ERR_EXISTS,
                          "workflow id %s belongs to a job with other texts or another format",
-                         command->workflow_id);
+                         command->job.workflow_id);
     return 0;
 }
 
@@ -227,7 +200,7 @@ static int report(const struct embed_command *command, const json_t *result, str
     int64_t truncated = json_integer_value(json_object_get(result, "truncated"));
     const char *model = json_string_value(json_object_get(result, "model"));
     if (command->invocation.json)
-        return output_json(json_pack("{s:s, s:s, s:s, s:O}", "workflowId", command->workflow_id,
+        return output_json(json_pack("{s:s, s:s, s:s, s:O}", "workflowId", command->job.workflow_id,
                                      "status", "COMPLETED", "output", command->output, "result",
                                      result),
                            err);
@@ -277,14 +250,15 @@ static int run_command(struct embed_command *command, struct error *err)
     progress_close(&command->progress);
     if (code == 0)
         code = run_job(command, ARGOSY_REUSE_ALLOW_FAILED_ONLY, err);
-    if (code == ERR_NOT_FOUND && command->was_done)
+    if (code == ERR_NOT_FOUND && command->job.was_done)
         code = run_job(command, ARGOSY_REUSE_ALLOW, err);
     return code;
 }
 
 static int embed(const struct invocation *invocation, struct error *err)
 {
-    struct embed_command command = {.invocation = *invocation};
+    struct embed_command command = {.invocation = *invocation,
+                                    .job = {.workflow_type = WORKFLOW_EMBED_FILE}};
     int code = read_command(&command, err);
     if (code != 0)
         return code;

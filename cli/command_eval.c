@@ -14,14 +14,12 @@
 
 #include "cli/command_table.h"
 #include "cli/eval_request.h"
+#include "cli/job.h"
 #include "cli/outcome.h"
 #include "cli/output.h"
 #include "cli/progress.h"
-#include "cli/run_watch.h"
 #include "cli/session.h"
 #include "cli/storage_session.h"
-#include "cli/wait_hint.h"
-#include "common/fleet_config.h"
 #include "workflows/artifact_reference.h"
 #include "workflows/evaluation/evaluate.h"
 #include "workflows/shipped.h"
@@ -35,7 +33,7 @@ struct eval_command {
     struct artifact cases;
     struct artifact baseline; /* a report */
     bool has_baseline;
-    char run_id[ARGOSY_RUN_ID_SIZE];
+    struct job job;
 };
 
 /* ---- the suite ---- */
@@ -165,28 +163,9 @@ static int upload(struct eval_command *command, struct error *err)
 /* A run of this suite and model that is open is this run; one that is over is run again. */
 static int start(struct eval_command *command, struct error *err)
 {
-    struct argosy_error why = {0};
-    json_t *json = eval_request_json(&command->request, &command->cases,
-                                     command->has_baseline ? &command->baseline : NULL);
-    char *input = json != NULL ? json_dumps(json, JSON_COMPACT) : NULL;
-    json_decref(json);
-    if (input == NULL)
-        return error_set(err, ERR_INVALID, "a name is not UTF-8");
-    int code = argosy_client_start(command->session.client,
-                                   &(struct argosy_start_options){
-                                       .workflow_id = command->request.workflow_id,
-                                       .workflow_type = WORKFLOW_EVAL,
-                                       .task_queue = FLEET_QUEUE_CPU,
-                                       .input = ARGOSY_PAYLOADS(argosy_payload_json(input)),
-                                       .id_reuse_policy = ARGOSY_REUSE_ALLOW,
-                                       .id_conflict_policy = ARGOSY_CONFLICT_USE_EXISTING,
-                                   },
-                                   command->run_id, &why);
-    free(input);
-    if (code != 0)
-        return session_error(&why, err);
-    wait_hint_start(&command->session, WORKFLOW_EVAL, FLEET_QUEUE_CPU);
-    return 0;
+    json_t *input = eval_request_json(&command->request, &command->cases,
+                                      command->has_baseline ? &command->baseline : NULL);
+    return job_start(&command->session, &command->job, input, ARGOSY_REUSE_ALLOW, err);
 }
 
 /* The open run of that id may be one of another suite. */
@@ -338,13 +317,11 @@ static int run_command(struct eval_command *command, struct error *err)
         code = start(command, err);
     if (code != 0)
         return code;
-    if (!invocation->json) {
-        fprintf(stderr, "workflow id %s, run id %s\n", workflow_id, command->run_id);
-        run_watch_progress(&command->session, workflow_id, command->run_id);
-    }
-    code = result_get(&command->session, workflow_id, command->run_id, &result, err);
+    job_watch(invocation, &command->session, &command->job);
+    code = result_get(&command->session, workflow_id, command->job.run_id, &result, err);
     if (code == 0 && result == NULL)
-        return outcome_report(invocation, &command->session, workflow_id, command->run_id, -1, err);
+        return outcome_report(invocation, &command->session, workflow_id, command->job.run_id, -1,
+                              err);
     if (code == 0)
         code = result_report(command, result, err);
     json_decref(result);
@@ -355,6 +332,8 @@ static int eval(const struct invocation *invocation, struct error *err)
 {
     struct eval_command command = {.invocation = invocation};
     int code = eval_request_read(invocation, &command.request, err);
+    command.job =
+        (struct job){.workflow_type = WORKFLOW_EVAL, .workflow_id = command.request.workflow_id};
     if (code == 0)
         code = suite_look(&command, err);
     if (code != 0 || parsed_has(&invocation->parsed, "check")) {

@@ -12,14 +12,12 @@
 
 #include "cli/command_table.h"
 #include "cli/finetune_request.h"
+#include "cli/job.h"
 #include "cli/outcome.h"
 #include "cli/output.h"
 #include "cli/progress.h"
-#include "cli/run_watch.h"
 #include "cli/session.h"
 #include "cli/storage_session.h"
-#include "cli/wait_hint.h"
-#include "common/fleet_config.h"
 #include "workflows/shipped.h"
 
 /* ---- the dataset ---- */
@@ -120,37 +118,6 @@ static int files_put(const struct invocation *invocation, const struct finetune_
     return code;
 }
 
-/* A run of this job that is open, or completed, is the job's run: nothing is trained twice. */
-static int job_start(struct session *session, const struct finetune_request *request,
-                     char run_id[ARGOSY_RUN_ID_SIZE], struct error *err)
-{
-    json_t *json = finetune_request_json(request);
-    char *input = json != NULL ? json_dumps(json, JSON_COMPACT) : NULL;
-    json_decref(json);
-    if (input == NULL)
-        return error_set(err, ERR_MEMORY, "out of memory");
-    struct argosy_error why = {0};
-    int code = argosy_client_start(session->client,
-                                   &(struct argosy_start_options){
-                                       .workflow_id = request->workflow_id,
-                                       .workflow_type = WORKFLOW_FINE_TUNE,
-                                       .task_queue = FLEET_QUEUE_CPU,
-                                       .input = ARGOSY_PAYLOADS(argosy_payload_json(input)),
-                                       .id_reuse_policy = ARGOSY_REUSE_ALLOW_FAILED_ONLY,
-                                       .id_conflict_policy = ARGOSY_CONFLICT_USE_EXISTING,
-                                   },
-                                   run_id, &why);
-    free(input);
-    if (code == ARGOSY_ERR_EXISTS) {
-        fprintf(stderr, "job %s is done already; this is its result\n", request->job_id);
-        return 0;
-    }
-    if (code != 0)
-        return session_error(&why, err);
-    wait_hint_start(session, WORKFLOW_FINE_TUNE, FLEET_QUEUE_CPU);
-    return 0;
-}
-
 /* ---- the result ---- */
 
 static double number(const json_t *object, const char *member)
@@ -205,35 +172,37 @@ static int result_print(const json_t *result, struct error *err)
 
 /* For people a table; a failure, and everything as JSON, as other commands report it. */
 static int job_report(const struct invocation *invocation, struct session *session,
-                      const struct finetune_request *request, const char *run_id, struct error *err)
+                      const struct job *job, struct error *err)
 {
     struct argosy_payload payload;
-    if (invocation->json || argosy_client_result(session->client, request->workflow_id, run_id, -1,
+    if (invocation->json || argosy_client_result(session->client, job->workflow_id, job->run_id, -1,
                                                  session->arena, &payload, NULL) != 0)
-        return outcome_report(invocation, session, request->workflow_id, run_id, -1, err);
+        return outcome_report(invocation, session, job->workflow_id, job->run_id, -1, err);
     json_t *result = outcome_value(&payload, session->arena);
     int code = result_print(result, err);
     json_decref(result);
     return code;
 }
 
+/* A run of this job that is open, or completed, is the job's run: nothing is trained twice. */
 static int job_run(const struct invocation *invocation, const struct finetune_request *request,
                    struct error *err)
 {
     struct session session;
-    char run_id[ARGOSY_RUN_ID_SIZE];
+    struct job job = {.workflow_type = WORKFLOW_FINE_TUNE, .workflow_id = request->workflow_id};
     int code = session_open(invocation, &session, err);
     if (code != 0)
         return code;
     code = files_put(invocation, request, err);
     if (code == 0)
-        code = job_start(&session, request, run_id, err);
-    if (code == 0 && !invocation->json) {
-        fprintf(stderr, "workflow id %s, run id %s\n", request->workflow_id, run_id);
-        run_watch_progress(&session, request->workflow_id, run_id);
+        code = job_start(&session, &job, finetune_request_json(request),
+                         ARGOSY_REUSE_ALLOW_FAILED_ONLY, err);
+    if (code == 0) {
+        if (job.was_done)
+            fprintf(stderr, "job %s is done already; this is its result\n", request->job_id);
+        job_watch(invocation, &session, &job);
+        code = job_report(invocation, &session, &job, err);
     }
-    if (code == 0)
-        code = job_report(invocation, &session, request, run_id, err);
     session_close(&session);
     return code;
 }
