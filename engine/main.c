@@ -60,11 +60,24 @@ static void tell_ready(struct child *child, const struct options *options,
     child_ready(child);
 }
 
+/* What the server calls back with. */
+struct program {
+    struct options *options;
+    struct child *child;
+};
+
+static void turned(void *context)
+{
+    const struct program *program = context;
+    child_progress(program->child);
+}
+
 /* Reads the bounds of queues and the log level from the config again. All stays as it was when that
  * fails. */
 static void reload(void *context, struct server *server)
 {
-    const struct options *options = context;
+    const struct program *program = context;
+    const struct options *options = program->options;
     char quoted[ERROR_TEXT_MAX + 64];
     struct error err = {0};
     struct fleet_config *config = NULL;
@@ -89,10 +102,12 @@ static void reload(void *context, struct server *server)
 static int serve(struct options *options, struct child *child, struct error *err)
 {
     struct server *server = NULL;
+    struct program program = {options, child};
     options->server.endpoint.listen_fds = child->listen_fds;
     options->server.endpoint.listen_fd_count = child->listen_fd_count;
     options->server.on_reload = reload;
-    options->server.context = options;
+    options->server.on_turn = turned;
+    options->server.context = &program;
     options->server.stop_fd = child_signal_fd(err);
     if (options->server.stop_fd < 0)
         return options->server.stop_fd;

@@ -15,6 +15,7 @@
 #include "api/codec.h"
 #include "api/messages.h"
 #include "common/assert.h"
+#include "common/child.h"
 #include "common/clock.h"
 #include "common/limits.h"
 #include "common/uuid.h"
@@ -45,6 +46,7 @@ struct server {
     int stop_fd;
     int reload_fd; /* -1: none */
     void (*on_reload)(void *context, struct server *server);
+    void (*on_turn)(void *context);
     void *context;
     uint64_t commit_hold_ns;
     bool skips_time;
@@ -354,7 +356,9 @@ static int input_wait_ms(struct server *server)
 {
     if (server->skips_time && is_quiet(server) && core_skip_utc_us(server->core) != INT64_MAX)
         return 0;
-    return wait_ms(server);
+    int wait = wait_ms(server);
+    bool is_long = wait < 0 || wait > CHILD_IDLE_TURN_MS;
+    return is_long && server->on_turn != NULL ? CHILD_IDLE_TURN_MS : wait;
 }
 
 /* Nothing came in: time jumps to where the next thing happens. */
@@ -429,8 +433,11 @@ void server_reconfigure_queues(struct server *server, const struct core_queue_li
 int server_run(struct server *server, struct error *err)
 {
     int code = 0;
-    while (code == 0 && !is_stopped(server))
+    while (code == 0 && !is_stopped(server)) {
         code = turn_once(server, err);
+        if (server->on_turn != NULL)
+            server->on_turn(server->context);
+    }
     return code == 0 ? finish(server, err) : code;
 }
 
@@ -512,6 +519,7 @@ int server_open(const struct server_config *config, struct server **ret_server, 
     server->stop_fd = config->stop_fd;
     server->reload_fd = config->on_reload != NULL ? config->reload_fd : -1;
     server->on_reload = config->on_reload;
+    server->on_turn = config->on_turn;
     server->context = config->context;
     server->commit_hold_ns = (uint64_t)config->commit_hold_us * NS_PER_US;
     server->skips_time = config->skips_time;

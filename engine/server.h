@@ -45,6 +45,9 @@ struct server_config {
      * it when it is -1. */
     void (*on_reload)(void *context, struct server *server);
     int reload_fd;
+    /* Called after each turn of the loop, which then turns at least every CHILD_IDLE_TURN_MS. May
+     * be NULL. */
+    void (*on_turn)(void *context);
     void *context;
 };
 

@@ -24,7 +24,7 @@
 
 /* The engine finishes its batch, syncs and closes its store. */
 #define ENGINE_GRACE_NS (10 * NS_PER_S)
-/* Its loop turns at least with every ping; a commit on a dying disk may take long. */
+/* Its loop turns each second; a commit on a dying disk may take long. */
 #define ENGINE_HANG_NS (60 * NS_PER_S)
 /* Storage answers what it took and closes its files. */
 #define STORAGE_GRACE_NS (10 * NS_PER_S)

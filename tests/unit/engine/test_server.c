@@ -6,6 +6,7 @@
  */
 #include "tests/unit/engine/store_fixture.h"
 
+#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -310,6 +311,45 @@ static void a_disk_that_fails_ends_the_server(void **state)
     tear_down(&engine);
 }
 
+static void note_turn(void *context)
+{
+    const int *turn_fd = context;
+    eventfd_write(*turn_fd, 1);
+}
+
+/* Nobody is there, nothing is due: its loop turns all the same, so that who watches it sees that it
+ * does. */
+static void an_idle_server_turns(void **state)
+{
+    (void)state;
+    struct engine engine = {0};
+    struct error err = {0};
+    int turn_fd = eventfd(0, EFD_CLOEXEC);
+    folder_create(engine.folder);
+    snprintf(engine.address, sizeof engine.address, "ipc://%s/engine.sock", engine.folder);
+    engine.addresses[0] = engine.address;
+    engine.stop_fd = eventfd(0, EFD_CLOEXEC);
+    const struct server_config config = {
+        .endpoint = {.addresses = engine.addresses, .address_count = 1},
+        .stop_fd = engine.stop_fd,
+        .on_turn = note_turn,
+        .context = &turn_fd};
+    assert_int_equal(server_open(&config, &engine.server, &err), 0);
+    assert_int_equal(pthread_create(&engine.thread, NULL, run_server, &engine), 0);
+    for (int i = 0; i < 3; i++) {
+        struct pollfd poll_fd = {.fd = turn_fd, .events = POLLIN};
+        eventfd_t count;
+        assert_int_equal(poll(&poll_fd, 1, TIMEOUT_MS), 1);
+        eventfd_read(turn_fd, &count);
+    }
+    eventfd_write(engine.stop_fd, 1);
+    pthread_join(engine.thread, NULL);
+    server_close(engine.server);
+    close(engine.stop_fd);
+    close(turn_fd);
+    folder_remove(engine.folder);
+}
+
 int main(void)
 {
     fault_vfs_install();
@@ -318,6 +358,7 @@ int main(void)
         cmocka_unit_test(what_was_answered_is_there_after_a_restart),
         cmocka_unit_test(answers_wait_for_the_disk),
         cmocka_unit_test(stopping_finishes_what_was_taken),
+        cmocka_unit_test(an_idle_server_turns),
         cmocka_unit_test(a_disk_that_fails_ends_the_server),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
