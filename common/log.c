@@ -193,6 +193,15 @@ bool log_write_now(int fd, const char *bytes, size_t size)
            write(fd, bytes, size) == (ssize_t)size;
 }
 
+void log_say(const char *text)
+{
+    for (size_t left = strlen(text), size; left > 0; text += size, left -= size) {
+        size = left < LOG_RECORD_MAX ? left : LOG_RECORD_MAX;
+        if (!log_write_now(STDOUT_FILENO, text, size))
+            return;
+    }
+}
+
 static void write_to_stderr(const char *record, size_t size)
 {
     uint64_t lines = atomic_exchange(&dropped, 0);

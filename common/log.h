@@ -62,6 +62,9 @@ size_t log_compose(char out[LOG_RECORD_MAX], enum log_level level, const char *p
 /* Writes at most LOG_RECORD_MAX bytes if that does not wait; whether it did. */
 bool log_write_now(int fd, const char *bytes, size_t size);
 
+/* What is for people, on standard output: as much of it as does not wait. */
+void log_say(const char *text);
+
 /* Quotes text as a logfmt value into out (cut with "..." when it does not fit; control characters
  * become spaces); returns out. */
 const char *log_quote(const char *text, char *out, size_t size);

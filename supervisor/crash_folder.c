@@ -326,18 +326,42 @@ int crash_folder_write(const struct crash_folder *folder, const struct crash *cr
 
 /* In a child */
 
+/* Closes all descriptors but the standard ones and two. */
+static void keep_only(unsigned one, unsigned other)
+{
+    unsigned low = one < other ? one : other;
+    unsigned high = one < other ? other : one;
+    if (low > 3)
+        syscall(SYS_close_range, 3, low - 1, 0);
+    if (high > low + 1)
+        syscall(SYS_close_range, low + 1, high - 1, 0);
+    syscall(SYS_close_range, high + 1, ~0u, 0);
+}
+
 /* Forks; in the child nothing is left of ours but standard error and the pipe that tells of it.
- * Returns as fork does. */
+ * Returns as fork does, when the child has closed the rest: an epoll goes on telling of a
+ * descriptor that we have closed as long as somebody has it open. */
 static pid_t fork_writer(const struct crash_folder *folder)
 {
+    int closed_fds[2];
+    if (pipe2(closed_fds, O_CLOEXEC) != 0)
+        return -1;
     pid_t pid = fork();
-    if (pid != 0)
-        return pid;
-    setpgid(0, 0);
-    alarm(CRASH_WRITE_S);
-    int held = dup2(folder->writing_fds[1], 3);
-    syscall(SYS_close_range, held + 1, ~0u, 0);
-    return 0;
+    if (pid == 0) {
+        setpgid(0, 0);
+        alarm(CRASH_WRITE_S);
+        keep_only((unsigned)folder->writing_fds[1], (unsigned)closed_fds[1]);
+        close(closed_fds[1]);
+        return 0;
+    }
+    int fork_errno = errno;
+    char byte;
+    close(closed_fds[1]);
+    while (pid > 0 && read(closed_fds[0], &byte, 1) < 0 && errno == EINTR)
+        ;
+    close(closed_fds[0]);
+    errno = fork_errno;
+    return pid;
 }
 
 _Noreturn static void end_writer(int code, const struct error *err)

@@ -30,6 +30,15 @@ int loop_watch(struct loop *loop, int fd, struct loop_source *source, struct err
     return 0;
 }
 
+int loop_watch_once(struct loop *loop, int fd, struct loop_source *source, struct error *err)
+{
+    struct epoll_event event = {.events = EPOLLIN | EPOLLONESHOT, .data.ptr = source};
+    if (epoll_ctl(loop->epoll_fd, EPOLL_CTL_MOD, fd, &event) != 0 &&
+        (errno != ENOENT || epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, fd, &event) != 0))
+        return error_set_errno(err, ERR_IO, errno, "cannot watch descriptor %d", fd);
+    return 0;
+}
+
 void loop_turn(struct loop *loop, int timeout_ms)
 {
     struct epoll_event event;

@@ -30,6 +30,10 @@ void loop_close(struct loop *loop);
 /* Calls source when fd is readable or at its end. ERR_IO. */
 int loop_watch(struct loop *loop, int fd, struct loop_source *source, struct error *err);
 
+/* The same for one call; then, or for a descriptor that was watched so before, it is to be watched
+ * anew. */
+int loop_watch_once(struct loop *loop, int fd, struct loop_source *source, struct error *err);
+
 /* Waits for at most timeout_ms and calls at most one source. */
 void loop_turn(struct loop *loop, int timeout_ms);
 

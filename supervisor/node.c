@@ -11,6 +11,7 @@
 #include "common/assert.h"
 #include "common/gpu_name.h"
 #include "common/log.h"
+#include "supervisor/node_log.h"
 #include "supervisor/order.h"
 #include "supervisor/replan.h"
 
@@ -47,10 +48,14 @@ int node_open(struct node *node, const struct plan_source *source, struct plan *
     }
     node->setting.status_fd = status_page_fd(node->page);
     node->setting.config = plan->config;
+    node->setting.crashes = &node->crashes;
     node->plan = *plan;
     *plan = (struct plan){0};
     gpu_guard_plan(node);
     limit_memory(node);
+    code = node_log_open(node, err);
+    if (code != 0)
+        return code;
     /* Children of dead children become ours, as they would process 1's. */
     prctl(PR_SET_CHILD_SUBREAPER, 1);
     return 0;
@@ -73,6 +78,7 @@ int node_adopt_plan(struct node *node, struct plan *plan, struct error *err)
     plan_destroy(&node->plan);
     node->plan = *plan;
     node->setting.config = plan->config;
+    crash_folder_set(&node->crashes, &plan->config->supervisor);
     *plan = (struct plan){0};
     gpu_guard_plan(node);
     limit_memory(node);
@@ -208,10 +214,12 @@ static void take_death(void *context, void *subject)
     struct node *node = context;
     struct process *process = subject;
     pid_t pid = process->pid;
+    uint64_t started_ns = process->started_ns;
     struct death death;
     if (pid == 0 || !process_reap(process, &node->setting, &death))
         return;
     note_death(node, process, pid, &death);
+    node_log_keep(node, process, pid, death.at_ns - started_ns, &death);
     node_reap_strangers(node);
 }
 
@@ -256,6 +264,7 @@ void node_start(struct node *node, struct process *process)
     }
     watch(node, process, process->pidfd, &process->death_source, take_death);
     watch(node, process, process->ready_fd, &process->ready_source, take_ready);
+    node_log_watch(node, process);
     if (process->rank == PROCESS_RANK_LINK) {
         watch(node, process, process->link_fd, &process->link_source, take_link_news);
         link_channel_restart(&node->channel);

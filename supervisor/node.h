@@ -13,6 +13,7 @@
 #include <stdbool.h>
 
 #include "common/error.h"
+#include "supervisor/crash_folder.h"
 #include "supervisor/gpu_guard.h"
 #include "supervisor/link_channel.h"
 #include "supervisor/loop.h"
@@ -37,6 +38,7 @@ struct node {
     struct gpu_guard gpus;
     struct memory_limit memory;
     uint64_t memory_ns; /* when it was last looked at */
+    struct crash_folder crashes;
 
     /* links */
     struct status_page *page;

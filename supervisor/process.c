@@ -20,6 +20,7 @@
 #include "supervisor/gpu_record.h"
 #include "supervisor/http_socket.h"
 #include "supervisor/link_message.h"
+#include "supervisor/log_output.h"
 #include "supervisor/status_page.h"
 
 /* The engine finishes its batch, syncs and closes its store. */
@@ -99,6 +100,14 @@ void process_init(struct process *process, const struct placement_pin *pin)
         snprintf(process->group, sizeof process->group, "%s", pin->group->name);
     lifecycle_init(&process->lifecycle);
     process_plan(process, pin);
+    /* as the programs name themselves in their records */
+    process->writer = (struct log_line_writer){.process = program_name(process) + strlen("argosy-"),
+                                               .worker = process->name};
+}
+
+void process_fini(struct process *process)
+{
+    log_stream_destroy(process->log);
 }
 
 void process_plan(struct process *process, const struct placement_pin *pin)
@@ -130,6 +139,8 @@ static void close_fds(struct process *process)
     close_fd(&process->lifeline_fd);
     close_fd(&process->link_fd);
     close_fd(&process->gpu_fd);
+    if (process->log != NULL)
+        log_stream_close(process->log, clock_monotonic_ns());
 }
 
 /* Starting */
@@ -189,6 +200,7 @@ struct ends {
     int lifeline;
     int link;
     int gpu;
+    int output;
 };
 
 /* ours reads (or, for the lifeline, writes). */
@@ -213,6 +225,14 @@ static int open_socket(int *ret_ours, int *ret_theirs)
     return 0;
 }
 
+static int open_log(struct process *process, int *ret_end)
+{
+    if (process->log == NULL &&
+        log_stream_create(&process->writer, log_output_write, &process->log, NULL) != 0)
+        return ENOMEM;
+    return log_stream_open(process->log, ret_end);
+}
+
 static int open_pipes(struct process *process, struct ends *ends)
 {
     int errnum = open_pipe(&process->ready_fd, &ends->ready);
@@ -224,6 +244,8 @@ static int open_pipes(struct process *process, struct ends *ends)
         errnum = open_socket(&process->link_fd, &ends->link);
     if (errnum == 0 && process->rank == PROCESS_RANK_GPU_HEALTH)
         errnum = open_socket(&process->gpu_fd, &ends->gpu);
+    if (errnum == 0)
+        errnum = open_log(process, &ends->output);
     return errnum;
 }
 
@@ -234,6 +256,7 @@ static void close_ends(struct ends *ends)
     close_fd(&ends->lifeline);
     close_fd(&ends->link);
     close_fd(&ends->gpu);
+    close_fd(&ends->output);
 }
 
 static void add_link_fds(struct spawn_request *request, const struct process_setting *setting,
@@ -256,6 +279,19 @@ static void add_engine_fds(struct spawn_request *request, const struct service_m
     for (size_t i = 0; i < manager->engine_fd_count; i++)
         request->fds[request->fd_count++] =
             (struct spawn_fd){listen_variables[i], manager->engine_fds[i]};
+}
+
+/* Where its core dump would land; a program that cannot have that runs all the same. */
+static void choose_folder(const struct process *process, const struct process_setting *setting,
+                          struct spawn_request *request, char place[PATH_MAX])
+{
+    struct error err = {0};
+    char quoted[ERROR_TEXT_MAX + 8];
+    if (crash_folder_core_place(setting->crashes, process->name, place, &err) != 0)
+        log_warn("process.core_unkept", "name=%s error=%s", process->name,
+                 log_quote(err.text, quoted, sizeof quoted));
+    else if (place[0] != '\0')
+        request->folder = place;
 }
 
 static int spawn_program(struct process *process, const struct process_setting *setting,
@@ -290,9 +326,13 @@ static int spawn_program(struct process *process, const struct process_setting *
                 {CHILD_ENV_LIFELINE_FD, ends->lifeline}},
         .fd_count = 3,
         .pin = &process->pin,
+        .output_fd = ends->output,
+        .core_bytes_max = crash_folder_core_limit(setting->crashes),
     };
     if (process->rank == PROCESS_RANK_ENGINE)
         add_engine_fds(&request, setting->manager);
+    char core_place[PATH_MAX];
+    choose_folder(process, setting, &request, core_place);
     if (process->rank == PROCESS_RANK_LINK)
         add_link_fds(&request, setting, ends->link);
     if (process->rank == PROCESS_RANK_GPU_HEALTH)
@@ -335,7 +375,7 @@ static struct death note_death(struct process *process, int status, enum death_c
 
 int process_start(struct process *process, const struct process_setting *setting, struct error *err)
 {
-    struct ends ends = {-1, -1, -1, -1, -1};
+    struct ends ends = {-1, -1, -1, -1, -1, -1};
     lifecycle_started(&process->lifecycle, clock_monotonic_ns());
     process->is_stale = false;
     uuid_create(process->instance_id);

@@ -4,8 +4,8 @@
  * the supervisor.
  *
  * Threading: the supervisor's loop only. The loop polls pidfd (readable: it died) and ready_fd
- * (readable: it serves, or will never say so); progress is read when the lifecycle's deadline
- * comes, so that a busy child does not wake the supervisor.
+ * (readable: it serves, or will never say so), and log's; progress is read when the lifecycle's
+ * deadline comes, so that a busy child does not wake the supervisor.
  */
 #ifndef ARGOSY_SUPERVISOR_PROCESS_H
 #define ARGOSY_SUPERVISOR_PROCESS_H
@@ -16,7 +16,9 @@
 
 #include "common/fleet_config.h"
 #include "common/uuid.h"
+#include "supervisor/crash_folder.h"
 #include "supervisor/lifecycle.h"
+#include "supervisor/log_stream.h"
 #include "supervisor/loop.h"
 #include "supervisor/memory_limit.h"
 #include "supervisor/placement.h"
@@ -38,6 +40,7 @@ struct process {
     char name[PLACEMENT_NAME_MAX];  /* "engine", "storage", "link", "cpu/0" */
     char group[PLACEMENT_NAME_MAX]; /* of a worker; "" for the node's own */
     enum process_rank rank;
+    struct log_line_writer writer;
     struct placement_pin pin; /* its group is the config's in force; NULL when retired */
 
     /* state */
@@ -59,9 +62,10 @@ struct process {
     int ready_fd;
     int progress_fd;
     int lifeline_fd;
-    int link_fd; /* link only: our end of the socket pair */
-    int gpu_fd;  /* the same of the helper for GPUs */
-    struct loop_source death_source, ready_source, link_source, gpu_source;
+    int link_fd;            /* link only: our end of the socket pair */
+    int gpu_fd;             /* the same of the helper for GPUs */
+    struct log_stream *log; /* its output; NULL until its first start */
+    struct loop_source death_source, ready_source, link_source, gpu_source, log_source;
 };
 
 /* What all processes share. Borrowed. */
@@ -73,9 +77,13 @@ struct process_setting {
     int status_fd; /* for the link: the status page */
     struct memory_limit *memory;
     struct service_manager *manager; /* for the engine: sockets that listen already */
+    const struct crash_folder *crashes;
 };
 
 void process_init(struct process *process, const struct placement_pin *pin);
+
+/* Frees what it owns; what runs goes on. */
+void process_fini(struct process *process);
 
 /* A new plan has it, too: where it runs from its next start on, and its times from now on. */
 void process_plan(struct process *process, const struct placement_pin *pin);

@@ -9,10 +9,16 @@
 #include "common/assert.h"
 #include "supervisor/status_page.h"
 
+static void drop(struct process *process)
+{
+    process_fini(process);
+    free(process);
+}
+
 void roster_fini(struct roster *roster)
 {
     for (size_t i = 0; i < roster->count; i++)
-        free(roster->processes[i]);
+        drop(roster->processes[i]);
     free(roster->processes);
     *roster = (struct roster){0};
 }
@@ -88,7 +94,7 @@ void roster_sweep(struct roster *roster)
     for (size_t i = 0; i < roster->count; i++) {
         struct process *process = roster->processes[i];
         if (process->is_retired && process->lifecycle.state == LIFECYCLE_STOPPED)
-            free(process);
+            drop(process);
         else
             roster->processes[kept++] = process;
     }

@@ -64,11 +64,11 @@ static void announce(struct node *node)
              failed);
     if (node->plan.config->log_format == LOG_FORMAT_JSON)
         return; /* the record above is for machines; what follows is for people */
-    if (failed == 0)
-        printf("fleet ready\n");
-    else
-        printf("fleet ready without %zu of its %zu processes\n", failed, count);
-    fflush(stdout);
+    char text[96] = "fleet ready\n";
+    if (failed > 0)
+        snprintf(text, sizeof text, "fleet ready without %zu of its %zu processes\n", failed,
+                 count);
+    log_say(text);
 }
 
 static void bring_up(struct node *node, struct process *process)

@@ -12,6 +12,7 @@
 #include "common/exit_code.h"
 #include "common/log.h"
 #include "supervisor/node.h"
+#include "supervisor/node_log.h"
 #include "supervisor/order.h"
 #include "supervisor/replan.h"
 #include "supervisor/sequence.h"
@@ -34,6 +35,7 @@ static int open_signals(void)
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGINT);
     sigaddset(&signals, SIGHUP);
+    sigaddset(&signals, SIGUSR1);
     sigaddset(&signals, SIGCHLD);
     sigprocmask(SIG_BLOCK, &signals, NULL);
     signal(SIGPIPE, SIG_IGN);
@@ -82,6 +84,8 @@ static void take_signals(void *context, void *subject)
             node_reap_strangers(&supervisor->node);
         else if (info.ssi_signo == SIGHUP)
             take_hangup(supervisor);
+        else if (info.ssi_signo == SIGUSR1)
+            node_log_snap(&supervisor->node);
         else
             take_end(&supervisor->node, (int)info.ssi_signo);
     }
@@ -96,6 +100,8 @@ static void tick(struct node *node)
         if (clock_monotonic_ns() >= process->lifecycle.deadline_ns)
             node_tick(node, process);
     }
+    if (clock_monotonic_ns() >= node_log_deadline_ns(node))
+        node_log_tick(node);
 }
 
 /* Milliseconds until the nearest deadline, or the next heartbeat, rounded up. */
@@ -105,6 +111,9 @@ static int next_timeout_ms(const struct node *node)
     uint64_t nearest_ns = service_manager_turn(node->setting.manager, now_ns);
     if (nearest_ns > now_ns + STATUS_TURN_NS)
         nearest_ns = now_ns + STATUS_TURN_NS;
+    uint64_t log_ns = node_log_deadline_ns(node);
+    if (log_ns < nearest_ns)
+        nearest_ns = log_ns;
     for (size_t i = 0; i < node->roster.count; i++) {
         uint64_t deadline_ns = node->roster.processes[i]->lifecycle.deadline_ns;
         if (deadline_ns < nearest_ns)
@@ -184,6 +193,7 @@ int supervisor_run(const struct plan_source *source, struct plan *plan,
     }
     int exit_code = node->exit_code;
     log_info("fleet.stopped", "exit=%d", exit_code);
+    node_log_close(node);
     supervisor_close(&supervisor);
     return exit_code;
 }

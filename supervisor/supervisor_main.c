@@ -211,8 +211,11 @@ static int lock_data_dir(const struct fleet_config *config, struct error *err)
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (fd < 0)
         return error_set_errno(err, ERR_CONFIG, errno, "cannot open %s", path);
-    if (flock(fd, LOCK_EX | LOCK_NB) == 0)
-        return 0; /* held until exit */
+    if (flock(fd, LOCK_EX | LOCK_NB) == 0) { /* held until exit */
+        /* Who it is, for `argosy fleet report`. */
+        bool is_written = ftruncate(fd, 0) == 0 && dprintf(fd, "%d\n", (int)getpid()) > 0;
+        return is_written ? 0 : error_set_errno(err, ERR_IO, errno, "cannot write %s", path);
+    }
     int code = errno == EWOULDBLOCK ? error_set(err, ERR_EXISTS, "another fleet already runs in %s",
                                                 config->data_dir)
                                     : error_set_errno(err, ERR_IO, errno, "cannot lock %s", path);
@@ -220,13 +223,17 @@ static int lock_data_dir(const struct fleet_config *config, struct error *err)
     return code;
 }
 
-static void print_plan(const struct fleet_config *config, const struct placement *placement)
+/* A dry run is for nothing else; a fleet does not wait for somebody who does not read. */
+static void print_plan(const struct fleet_config *config, const struct placement *placement,
+                       bool is_dry_run)
 {
     struct buffer text = {0};
     buffer_printf(&text, "node      %s, configuration: %s\n", config->node, config->source);
     placement_print(placement, &text);
-    fputs(buffer_text(&text), stdout);
-    fflush(stdout);
+    if (is_dry_run)
+        fputs(buffer_text(&text), stdout);
+    else
+        log_say(buffer_text(&text));
     buffer_fini(&text);
 }
 
@@ -237,8 +244,9 @@ static void announce_http(const struct fleet_config *config, int http_fd)
     log_info("http.listening", "address=%s", address);
     if (config->log_format == LOG_FORMAT_JSON)
         return;
-    printf("http      http://%s/metrics\n", address);
-    fflush(stdout);
+    char text[HTTP_ADDRESS_TEXT_MAX + 32];
+    snprintf(text, sizeof text, "http      http://%s/metrics\n", address);
+    log_say(text);
 }
 
 static int run_fleet(const struct options *options, struct plan *plan, struct error *err)
@@ -297,7 +305,7 @@ int main(int argc, char **argv)
         return fail(&err);
     log_open("supervisor", plan.config->log_level, plan.config->log_format);
     if (options.is_dry_run || plan.config->log_format != LOG_FORMAT_JSON)
-        print_plan(plan.config, &plan.placement);
+        print_plan(plan.config, &plan.placement, options.is_dry_run);
     exit_code = options.is_dry_run ? EXIT_OK : run_fleet(&options, &plan, &err);
     plan_destroy(&plan);
     return exit_code;
