@@ -115,6 +115,7 @@ static int finish_listen(struct finisher *finisher)
         *service->listen_count = 1;
     }
     const struct yaml_node *node = fleet_service_node(finisher->root, service->section, "listen");
+    const struct yaml_node *entry = node->kind == YAML_LIST ? node->first : NULL;
     if (*service->listen_count == 0)
         return yaml_fail(node, finisher->err, "the %s needs an address to listen on",
                          service->section);
@@ -130,10 +131,12 @@ static int finish_listen(struct finisher *finisher)
                            : listen;
         if (addresses[i] == NULL)
             return fail_memory(finisher);
-        int code = check_address(finisher, node, addresses[i], service->has_server_keys,
-                                 "server_key_file and authorized_keys_dir");
+        int code =
+            check_address(finisher, entry != NULL ? entry : node, addresses[i],
+                          service->has_server_keys, "server_key_file and authorized_keys_dir");
         if (code != 0)
             return code;
+        entry = entry != NULL ? entry->next : NULL;
     }
     *service->listen = addresses;
     return choose_address(finisher);

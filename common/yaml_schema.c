@@ -325,8 +325,37 @@ int yaml_bind(const struct yaml_schema *schema, const struct yaml_node *map, str
 
 /* Keys */
 
-static int fail_key(const struct yaml_schema *schema, const struct yaml_node *node,
-                    struct error *err)
+/* What one check works on. */
+struct checker {
+    const struct yaml_schema *root;
+    struct yaml_problems *problems;
+    struct error *err;
+};
+
+#define ELSEWHERE_MAX 3 /* more places than that are no help */
+
+/* Adds to out the paths of the key in the table and below it; returns how many. */
+static int find_elsewhere(const struct yaml_schema *schema, const char *path, const char *key,
+                          struct buffer *out)
+{
+    int count = 0;
+    for (size_t i = 0; i < schema->field_count && count <= ELSEWHERE_MAX; i++) {
+        const struct yaml_field *field = &schema->fields[i];
+        char below[128];
+        snprintf(below, sizeof below, "%s%s%s", path, field->key,
+                 field->type == YAML_TYPE_LIST ? "[]." : ".");
+        if (strcmp(field->key, key) == 0) {
+            buffer_printf(out, "%s%s%s", out->size > 0 ? ", " : "", path, key);
+            count++;
+        } else if (field->schema != NULL) {
+            count += find_elsewhere(field->schema, below, key, out);
+        }
+    }
+    return count;
+}
+
+static int fail_key(const struct checker *checker, const struct yaml_schema *schema,
+                    const struct yaml_node *node)
 {
     const char *keys[FIELD_MAX];
     ASSERT(schema->field_count <= FIELD_MAX);
@@ -334,10 +363,19 @@ static int fail_key(const struct yaml_schema *schema, const struct yaml_node *no
         keys[i] = schema->fields[i].key;
     const char *near = nearest_name(node->key, keys, schema->field_count);
     if (near != NULL)
-        return yaml_fail(node, err, "unknown key (did you mean \"%s\"?)", near);
+        return yaml_fail(node, checker->err, "unknown key (did you mean \"%s\"?)", near);
+    struct buffer paths = {0};
     char known[ERROR_TEXT_MAX];
-    list_words(keys, schema->field_count, known, sizeof known);
-    return yaml_fail(node, err, "unknown key (known: %s)", known);
+    int count = find_elsewhere(checker->root, "", node->key, &paths);
+    int code;
+    if (count > 0 && count <= ELSEWHERE_MAX)
+        code = yaml_fail(node, checker->err, "unknown key here (did you mean %s?)",
+                         buffer_text(&paths));
+    else
+        code = yaml_fail(node, checker->err, "unknown key (known: %s)",
+                         list_words(keys, schema->field_count, known, sizeof known));
+    buffer_fini(&paths);
+    return code;
 }
 
 const struct yaml_field *yaml_field_find(const struct yaml_schema *schema, const char *key)
@@ -361,22 +399,25 @@ static int check_name(const struct yaml_node *list, const struct yaml_node *elem
                      yaml_name(twin)->line);
 }
 
-static int check_list(const struct yaml_schema *schema, const struct yaml_node *list,
-                      struct yaml_problems *problems, struct error *err)
+static int check_map(const struct checker *checker, const struct yaml_schema *schema,
+                     const struct yaml_node *map);
+
+static int check_list(const struct checker *checker, const struct yaml_schema *schema,
+                      const struct yaml_node *list)
 {
     int code = 0;
     for (const struct yaml_node *at = list->first; at != NULL && code == 0; at = at->next) {
-        code = check_name(list, at, err);
+        code = check_name(list, at, checker->err);
         if (code != 0)
-            code = yaml_problem_note(problems, code, err);
+            code = yaml_problem_note(checker->problems, code, checker->err);
         if (code == 0)
-            code = yaml_check(schema, at, problems, err);
+            code = check_map(checker, schema, at);
     }
     return code;
 }
 
-int yaml_check(const struct yaml_schema *schema, const struct yaml_node *map,
-               struct yaml_problems *problems, struct error *err)
+static int check_map(const struct checker *checker, const struct yaml_schema *schema,
+                     const struct yaml_node *map)
 {
     int code = 0;
     if (map->kind != YAML_MAP) /* which is reported when it is bound */
@@ -384,15 +425,22 @@ int yaml_check(const struct yaml_schema *schema, const struct yaml_node *map,
     for (const struct yaml_node *node = map->first; node != NULL && code == 0; node = node->next) {
         const struct yaml_field *field = yaml_field_find(schema, node->key);
         if (field == NULL) {
-            code = fail_key(schema, node, err);
-            code = yaml_problem_note(problems, code, err);
+            code = fail_key(checker, schema, node);
+            code = yaml_problem_note(checker->problems, code, checker->err);
         } else if (field->type == YAML_TYPE_MAP) {
-            code = yaml_check(field->schema, node, problems, err);
+            code = check_map(checker, field->schema, node);
         } else if (field->type == YAML_TYPE_LIST && node->kind == YAML_LIST) {
-            code = check_list(field->schema, node, problems, err);
+            code = check_list(checker, field->schema, node);
         }
     }
     return code;
+}
+
+int yaml_check(const struct yaml_schema *schema, const struct yaml_node *map,
+               struct yaml_problems *problems, struct error *err)
+{
+    ASSERT(problems == NULL || err != NULL);
+    return check_map(&(struct checker){schema, problems, err}, schema, map);
 }
 
 void yaml_problems_fini(struct yaml_problems *problems)

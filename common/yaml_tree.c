@@ -20,7 +20,9 @@ struct builder {
     const struct yaml_source *source;
     struct error *err;
     int node_count;
-    struct buffer text; /* a value being substituted */
+    struct buffer text;     /* a value being substituted */
+    struct yaml_node *open; /* innermost unfinished list or map; NULL: the document */
+    const char *key;        /* whose value comes next, in a map */
 };
 
 static int fail_at(struct builder *builder, size_t line, const char *format, ...)
@@ -70,6 +72,20 @@ int yaml_fail(const struct yaml_node *node, struct error *err, const char *forma
     format_path(node, path, sizeof path);
     return error_set(err, ERR_CONFIG, "%s:%d: %s%s%s", node->source->name, node->line, path,
                      path[0] != '\0' ? ": " : "", text);
+}
+
+/* The path of the value, or of the map whose key is read. */
+static int fail_here(struct builder *builder, size_t line, const char *text)
+{
+    struct yaml_node at = {.key = builder->key, .parent = builder->open};
+    if (at.parent != NULL && at.parent->kind == YAML_MAP && at.key == NULL)
+        at = *at.parent;
+    else if (at.parent != NULL && at.parent->kind == YAML_LIST)
+        for (const struct yaml_node *child = at.parent->first; child != NULL; child = child->next)
+            at.index++;
+    at.line = (int)line;
+    at.source = builder->source;
+    return yaml_fail(&at, builder->err, "%s", text);
 }
 
 const struct yaml_node *yaml_get(const struct yaml_node *node, const char *key)
@@ -235,13 +251,16 @@ static struct yaml_node *add_node(struct builder *builder, struct yaml_node *par
     return node;
 }
 
-/* The NUL of \0 in a quoted text would hide what follows it. */
-static int copy_scalar(struct builder *builder, const yaml_event_t *event, const char **ret_text)
+/* The text of node, or of a key (NULL). The NUL of \0 in quotes would hide what follows it. */
+static int copy_scalar(struct builder *builder, const yaml_event_t *event,
+                       const struct yaml_node *node, const char **ret_text)
 {
     const char *value = (const char *)event->data.scalar.value;
     size_t length = event->data.scalar.length;
     if (memchr(value, '\0', length) != NULL)
-        return fail_at(builder, event->start_mark.line + 1, "a text must not contain NUL");
+        return node != NULL
+                   ? yaml_fail(node, builder->err, "a text must not contain NUL")
+                   : fail_here(builder, event->start_mark.line + 1, "a key must not contain NUL");
     const char *text = arena_strndup(builder->arena, value, length);
     if (text == NULL)
         return fail_memory(builder);
@@ -251,7 +270,7 @@ static int copy_scalar(struct builder *builder, const yaml_event_t *event, const
 
 static int set_text(struct builder *builder, struct yaml_node *node, const yaml_event_t *event)
 {
-    int code = copy_scalar(builder, event, &node->text);
+    int code = copy_scalar(builder, event, node, &node->text);
     if (code != 0)
         return code;
     node->kind = YAML_TEXT;
@@ -269,7 +288,7 @@ static int check_event(struct builder *builder, const yaml_event_t *event)
     const yaml_char_t *tag = NULL;
     switch (event->type) {
     case YAML_ALIAS_EVENT:
-        return fail_at(builder, line, "aliases are not supported");
+        return fail_here(builder, line, "aliases are not supported");
     case YAML_SCALAR_EVENT:
         anchor = event->data.scalar.anchor;
         tag = event->data.scalar.tag;
@@ -286,9 +305,9 @@ static int check_event(struct builder *builder, const yaml_event_t *event)
         break;
     }
     if (anchor != NULL)
-        return fail_at(builder, line, "anchors are not supported");
+        return fail_here(builder, line, "anchors are not supported");
     if (tag != NULL)
-        return fail_at(builder, line, "tags are not supported");
+        return fail_here(builder, line, "tags are not supported");
     return 0;
 }
 
@@ -297,8 +316,8 @@ static int next_event(struct builder *builder, yaml_parser_t *parser, yaml_event
     if (!yaml_parser_parse(parser, event)) {
         if (parser->error == YAML_MEMORY_ERROR)
             return fail_memory(builder);
-        return fail_at(builder, parser->problem_mark.line + 1, "%s",
-                       parser->problem != NULL ? parser->problem : "not YAML");
+        return fail_here(builder, parser->problem_mark.line + 1,
+                         parser->problem != NULL ? parser->problem : "not YAML");
     }
     int code = check_event(builder, event);
     if (code != 0)
@@ -311,24 +330,23 @@ static int take_key(struct builder *builder, const struct yaml_node *map, const 
 {
     size_t line = event->start_mark.line + 1;
     if (event->type != YAML_SCALAR_EVENT)
-        return fail_at(builder, line, "a key must be a text");
-    int code = copy_scalar(builder, event, ret_key);
+        return fail_here(builder, line, "a key must be a text");
+    int code = copy_scalar(builder, event, NULL, ret_key);
     if (code != 0)
         return code;
     const struct yaml_node *twin = yaml_get(map, *ret_key);
-    if (twin != NULL)
-        return fail_at(builder, line, "key \"%.64s\" was already given in line %d", *ret_key,
-                       twin->line);
-    return 0;
+    if (twin == NULL)
+        return 0;
+    struct yaml_node again = *twin;
+    again.line = (int)line;
+    return yaml_fail(&again, builder->err, "was already given in line %d", twin->line);
 }
 
 /* Reads events until the document's root is complete. */
 static int build(struct builder *builder, yaml_parser_t *parser, struct yaml_node *root)
 {
-    struct yaml_node *open = NULL; /* innermost unfinished list or map */
     struct yaml_node *last[YAML_DEPTH_MAX + 1] = {NULL};
     size_t depth = 0;
-    const char *key = NULL;
     size_t key_line = 0;
     do {
         yaml_event_t event;
@@ -337,15 +355,17 @@ static int build(struct builder *builder, yaml_parser_t *parser, struct yaml_nod
             return code;
         size_t line = event.start_mark.line + 1;
         if (event.type == YAML_SEQUENCE_END_EVENT || event.type == YAML_MAPPING_END_EVENT) {
-            open = open->parent;
+            builder->open = builder->open->parent;
             last[depth--] = NULL;
-        } else if (open != NULL && open->kind == YAML_MAP && key == NULL) {
-            code = take_key(builder, open, &event, &key);
+        } else if (builder->open != NULL && builder->open->kind == YAML_MAP &&
+                   builder->key == NULL) {
+            code = take_key(builder, builder->open, &event, &builder->key);
             key_line = line;
         } else {
-            struct yaml_node *node = open == NULL ? root
-                                                  : add_node(builder, open, last[depth], key,
-                                                             key != NULL ? key_line : line);
+            struct yaml_node *node =
+                builder->open == NULL ? root
+                                      : add_node(builder, builder->open, last[depth], builder->key,
+                                                 builder->key != NULL ? key_line : line);
             if (node == NULL)
                 code = fail_memory(builder);
             else if (++builder->node_count > YAML_NODE_MAX)
@@ -355,17 +375,17 @@ static int build(struct builder *builder, yaml_parser_t *parser, struct yaml_nod
             else if (depth == YAML_DEPTH_MAX)
                 code = fail_at(builder, line, "nested deeper than %d levels", YAML_DEPTH_MAX);
             last[depth] = node;
-            key = NULL;
+            builder->key = NULL;
             if (code == 0 && event.type != YAML_SCALAR_EVENT) {
                 node->kind = event.type == YAML_MAPPING_START_EVENT ? YAML_MAP : YAML_LIST;
-                open = node;
+                builder->open = node;
                 depth++;
             }
         }
         yaml_event_delete(&event);
         if (code != 0)
             return code;
-    } while (open != NULL);
+    } while (builder->open != NULL);
     return 0;
 }
 

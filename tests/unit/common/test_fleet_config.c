@@ -281,6 +281,12 @@ static const struct error_case error_cases[] = {
      "f.yaml:6: groups[0].queues[0].slotz: unknown key (did you mean \"slots\"?)"},
     {"queues:\n- name: q\n  zzzzzz: 1\n",
      "f.yaml:3: queues[0].zzzzzz: unknown key (known: name, max_in_flight)"},
+    {"lease_ms: 5\n", "f.yaml:1: lease_ms: unknown key here (did you mean engine.lease_ms?)"},
+    {GROUP "  slots: 5\n",
+     "f.yaml:4: groups[0].slots: unknown key here (did you mean groups[].queues[].slots?)"},
+    {"endpoint: x\n",
+     "f.yaml:1: endpoint: unknown key here (did you mean engine.endpoint, storage.endpoint?)"},
+    {"include: [a]\n", "f.yaml:1: include: only a file can include others"},
     {GROUP "  model: m\n", "f.yaml:4: groups[0].model: only groups of kind gpu have this key"},
     {GPU "  workflows: true\n",
      "f.yaml:4: groups[0].workflows: only groups of kind cpu have this key"},
@@ -301,7 +307,7 @@ static const struct error_case error_cases[] = {
      "f.yaml:4: groups[0].pinning: \"l4\" is none of core, l3, numa, none (did you mean \"l3\"?)"},
     {GROUP "  pinning: none\n  smt: avoid\n",
      "f.yaml:5: groups[0].smt: a group with pinning none runs on every hardware thread"},
-    {"node: a\nnode: b\n", "f.yaml:2: key \"node\" was already given in line 1"},
+    {"node: a\nnode: b\n", "f.yaml:2: node: was already given in line 1"},
     /* missing and doubled names */
     {"groups:\n- kind: cpu\n", "f.yaml:2: groups[0]: key \"name\" is missing"},
     {"groups:\n- name: a\n", "f.yaml:2: groups[0]: key \"kind\" is missing"},
@@ -354,25 +360,25 @@ static const struct error_case error_cases[] = {
      "f.yaml:2: groups[0]: a group without workflows and without activities has nothing to do"},
     /* addresses */
     {"engine:\n  listen: [\"tcp://0.0.0.0:7233\"]\n",
-     "f.yaml:2: engine.listen: \"tcp://0.0.0.0:7233\" needs server_key_file and "
+     "f.yaml:2: engine.listen[0]: \"tcp://0.0.0.0:7233\" needs server_key_file and "
      "authorized_keys_dir (without keys only on a loopback address, with insecure: true)"},
     {"engine:\n  insecure: true\n  listen: [\"tcp://10.0.0.1:7233\"]\n",
-     "f.yaml:3: engine.listen: \"tcp://10.0.0.1:7233\" needs server_key_file and "
+     "f.yaml:3: engine.listen[0]: \"tcp://10.0.0.1:7233\" needs server_key_file and "
      "authorized_keys_dir (without keys only on a loopback address, with insecure: true)"},
-    {"engine: {listen: [localhost]}\n",
-     "f.yaml:1: engine.listen: \"localhost\" is no address (ipc, "
+    {"engine:\n  listen:\n  - ipc\n  - localhost\n",
+     "f.yaml:4: engine.listen[1]: \"localhost\" is no address (ipc, "
      "ipc:///path or tcp://host:port)"},
     {"engine: {listen: [\"tcp://host:99999\"]}\n",
-     "f.yaml:1: engine.listen: \"tcp://host:99999\" must be tcp://host:port"},
+     "f.yaml:1: engine.listen[0]: \"tcp://host:99999\" must be tcp://host:port"},
     {"engine: {listen: [\"ipc://rel\"]}\n",
-     "f.yaml:1: engine.listen: \"ipc://rel\" must be ipc:// and an absolute path"},
+     "f.yaml:1: engine.listen[0]: \"ipc://rel\" must be ipc:// and an absolute path"},
     {"engine: {listen: []}\n", "f.yaml:1: engine.listen: the engine needs an address to listen on"},
     {"engine:\n  endpoint: tcp://e:1\n  listen: [ipc]\n",
      "f.yaml:3: engine.listen: an engine that runs elsewhere (endpoint, line 2) listens there"},
     {"storage:\n  enabled: true\n  endpoint: \"ipc:///s\"\n",
      "f.yaml:2: storage.enabled: storage runs either here or elsewhere (endpoint, line 3)"},
     {"storage: {listen: [\"tcp://0.0.0.0:7235\"]}\n",
-     "f.yaml:1: storage.listen: \"tcp://0.0.0.0:7235\" needs server_key_file and "
+     "f.yaml:1: storage.listen[0]: \"tcp://0.0.0.0:7235\" needs server_key_file and "
      "authorized_keys_dir (without keys only on a loopback address, with insecure: true)"},
     {"storage: {vectors: mysql}\n",
      "f.yaml:1: storage.vectors: is neither sqlite nor a postgres:// address"},
@@ -388,13 +394,17 @@ static const struct error_case error_cases[] = {
      "f.yaml:1: engine.endpoint: \"tcp://e:7233\" needs server_public_key_file and "
      "client_key_file (without keys only on a loopback address, with insecure: true)"},
     /* YAML itself */
-    {"node: [a\n", "f.yaml:2: did not find expected ',' or ']'"},
-    {"a: &x 1\nb: *x\n", "f.yaml:1: anchors are not supported"},
-    {"node: *x\n", "f.yaml:1: aliases are not supported"},
-    {"node: !!int 3\n", "f.yaml:1: tags are not supported"},
+    {"node: [a\n", "f.yaml:2: node[1]: did not find expected ',' or ']'"},
+    {"a: &x 1\nb: *x\n", "f.yaml:1: a: anchors are not supported"},
+    {"node: *x\n", "f.yaml:1: node: aliases are not supported"},
+    {"node: !!int 3\n", "f.yaml:1: node: tags are not supported"},
     {"? [a]\n: b\n", "f.yaml:1: a key must be a text"},
     {"node: a\n---\nnode: b\n", "f.yaml:2: a second document is not supported"},
-    {"node: \"a\\0b\"\n", "f.yaml:1: a text must not contain NUL"},
+    {"node: \"a\\0b\"\n", "f.yaml:1: node: a text must not contain NUL"},
+    {GROUP "  plugins:\n  - a\n  - !x b\n",
+     "f.yaml:6: groups[0].plugins[1]: tags are not supported"},
+    {GROUP "  \"a\\0b\": 1\n", "f.yaml:4: groups[0]: a key must not contain NUL"},
+    {GROUP "  kind: gpu\n", "f.yaml:4: groups[0].kind: was already given in line 3"},
     {"[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]",
      "f.yaml:1: nested deeper than 32 levels"},
 };

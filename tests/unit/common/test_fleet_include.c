@@ -233,7 +233,7 @@ static void errors_name_the_file_of_the_key(void **state)
         {"/f.yaml", "include: [a.yaml]\n"},
         {"/a.yaml", "node: [\n"},
     };
-    EXPECT_ERROR(syntax, "/a.yaml:2: did not find expected node content");
+    EXPECT_ERROR(syntax, "/a.yaml:2: node[0]: did not find expected node content");
 }
 
 static void what_cannot_be_included_is_said_where_it_stands(void **state)
