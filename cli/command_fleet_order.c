@@ -114,6 +114,30 @@ const struct command command_fleet_restart = {
     .run = fleet_restart,
 };
 
+/* ---- reload ---- */
+
+static int fleet_reload(const struct invocation *invocation, struct error *err)
+{
+    struct fleet_order order = {.operation = {.name = "RELOAD"},
+                                .noun = "process",
+                                .wanted = "ready",
+                                .is_targetless = true,
+                                .look = look_settled};
+    return fleet_order_run(invocation, &order, err);
+}
+
+const struct command command_fleet_reload = {
+    .name = "fleet reload",
+    .summary = "have nodes read their configuration files again",
+    .arguments = "",
+    .about =
+        "Says what changed, and waits until it is applied, with as few restarts as it takes. An\n"
+        "error in a file, or a change that a running node cannot make, changes nothing there.",
+    .example = "argosy fleet reload --node node-7",
+    .options = {{fleet_order_options, session_options, common_options}},
+    .run = fleet_reload,
+};
+
 /* ---- scale ---- */
 
 static const struct option scale_options[] = {

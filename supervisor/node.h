@@ -53,9 +53,9 @@ int node_open(struct node *node, const struct plan_source *source, struct plan *
 /* Accepts a node of zeros. */
 void node_close(struct node *node);
 
-/* Puts another plan into force, which it takes on success, with the plan's effective configuration
- * for the children: processes come and go by it; what goes on running is moved to the processors
- * that the plan gives it (replan.h), and not touched otherwise. */
+/* Puts another plan into force, which it takes on success: processes come and go by it; what goes
+ * on running is moved to the processors that the plan gives it (replan.h), and not touched
+ * otherwise. */
 int node_adopt_plan(struct node *node, struct plan *plan, struct error *err);
 
 /* Idle or backoff: starts it. A failure is a death. */

@@ -10,6 +10,7 @@
 #include "common/assert.h"
 #include "common/log.h"
 #include "supervisor/kept.h"
+#include "supervisor/reload.h"
 
 /* Who is meant */
 
@@ -107,7 +108,7 @@ static int restart(struct node *node, const struct link_order *order, struct err
         struct process *process = node->roster.processes[i];
         if (!is_target(process, order) || process->is_drained)
             continue;
-        process->is_stale = true;
+        process_set_stale(process);
         count++;
     }
     if (code == 0)
@@ -154,16 +155,11 @@ static int scale(struct node *node, const struct link_order *order, struct error
     if (fleet_config_group(node->plan.config, order->target) == NULL)
         return error_set(err, ERR_NOT_FOUND, "no group \"%s\" on this node", order->target);
     struct plan_source before = node->source;
-    struct plan plan;
     int code = set_scale(&node->source, order, err);
     if (code == 0)
         code = keep(node, order, err);
     if (code == 0)
-        code = plan_create_again(&node->source, &node->plan, &plan, err);
-    if (code == 0) {
-        code = node_adopt_plan(node, &plan, err);
-        plan_destroy(&plan);
-    }
+        code = reload_scale(node, err);
     if (code != 0) {
         struct error ignored = {0};
         node->source = before;
@@ -174,14 +170,6 @@ static int scale(struct node *node, const struct link_order *order, struct error
     log_info("group.scaled", "group=%s processes=%d kept=%s", group->name, group->processes,
              order->keep ? "true" : "false");
     return 0;
-}
-
-/* Reload */
-
-static int reload(struct node *node, char *ret_text, struct error *err)
-{
-    (void)node, (void)ret_text;
-    return error_set(err, ERR_STATE, "reloading the configuration is not supported yet");
 }
 
 /* All orders */
@@ -201,7 +189,7 @@ int order_carry_out(struct node *node, const struct link_order *order,
     case LINK_OPERATION_SCALE:
         return scale(node, order, err);
     case LINK_OPERATION_RELOAD:
-        return reload(node, ret_text, err);
+        return reload_config(node, ret_text, err);
     case LINK_OPERATION_UPGRADE:
         break;
     }
@@ -285,15 +273,11 @@ static void recall_drains(struct node *node, const struct buffer *text)
 int order_recall(struct node *node, struct error *err)
 {
     struct buffer text;
-    struct plan plan;
     int code = kept_read(node->plan.config->data_dir, &text, err);
     if (code == 0)
         recall_scales(node, &text);
-    if (code == 0 && node->source.scale_count > 0) {
-        code = plan_create_again(&node->source, &node->plan, &plan, err);
-        if (code == 0)
-            code = node_adopt_plan(node, &plan, err);
-    }
+    if (code == 0 && node->source.scale_count > 0)
+        code = reload_scale(node, err);
     if (code == 0)
         recall_drains(node, &text);
     buffer_fini(&text);

@@ -419,6 +419,18 @@ enum lifecycle_action process_tick(struct process *process)
     return lifecycle_tick(&process->lifecycle, now_ns);
 }
 
+void process_set_stale(struct process *process)
+{
+    enum lifecycle_state state = process->lifecycle.state;
+    process->is_stale = state != LIFECYCLE_IDLE && state != LIFECYCLE_STOPPED;
+}
+
+void process_hang_up(const struct process *process)
+{
+    if (process->pidfd >= 0)
+        syscall(SYS_pidfd_send_signal, process->pidfd, SIGHUP, NULL, 0);
+}
+
 void process_signal(struct process *process, enum lifecycle_action action)
 {
     if (action == LIFECYCLE_DO_TERM)

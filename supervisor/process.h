@@ -102,6 +102,12 @@ bool process_read_ready(struct process *process);
 /* Reads what progress was told and calls lifecycle_tick. */
 enum lifecycle_action process_tick(struct process *process);
 
+/* It is to be restarted; who does not run and will be started anyway is not. */
+void process_set_stale(struct process *process);
+
+/* Tells it to read its configuration again, if it runs. */
+void process_hang_up(const struct process *process);
+
 /* Carries out what the lifecycle asked for; DO_START is the caller's. */
 void process_signal(struct process *process, enum lifecycle_action action);
 

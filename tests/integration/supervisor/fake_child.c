@@ -58,18 +58,50 @@ static void name_self(int argc, char **argv)
         snprintf(name, sizeof name, "%s", argv[0] + strlen("argosy-"));
 }
 
-/* As the link: tells of each death that it hears of, and acknowledges it. */
-static void take_death(int link_fd)
+/* As the link: tells of each answer, and of each death, which it acknowledges. */
+static void take_record(int link_fd)
 {
-    struct link_death death;
+    union link_any record;
     struct link_ack ack = {.kind = LINK_RECORD_ACK};
-    char detail[256];
-    if (recv(link_fd, &death, sizeof death, 0) != (ssize_t)sizeof death)
+    char detail[512];
+    ssize_t size = recv(link_fd, &record, sizeof record, 0);
+    if (size == 0)
+        exit(EXIT_OK); /* the supervisor wants no more of it */
+    if (size == (ssize_t)sizeof record.answer && record.kind == LINK_RECORD_ANSWER) {
+        snprintf(detail, sizeof detail, "%d %.400s", record.answer.code, record.answer.text);
+        tell("answer", detail);
+        return;
+    }
+    if (size != (ssize_t)sizeof record.death || record.kind != LINK_RECORD_DEATH)
         _exit(EXIT_INTERNAL);
+    const struct link_death death = record.death;
     snprintf(detail, sizeof detail, "%lld %s", (long long)death.pid, death.reason);
     tell("death", detail);
     ack.sequence = death.sequence;
     if (send(link_fd, &ack, sizeof ack, 0) != (ssize_t)sizeof ack)
+        _exit(EXIT_INTERNAL);
+}
+
+/* As the link: passes on "OPERATION TARGET COUNT KEEP". */
+static void give_order(int link_fd, int orders_fd)
+{
+    static uint64_t id;
+    char line[256], target[LINK_TARGET_MAX];
+    size_t length = 0;
+    /* The writer writes whole lines; another link may be waiting for the next. */
+    while (length < sizeof line - 1 && read(orders_fd, &line[length], 1) == 1 &&
+           line[length] != '\n')
+        length++;
+    line[length] = '\0';
+    struct link_order order = {.kind = LINK_RECORD_ORDER, .id = ++id};
+    int keep = 0;
+    if (length == 0 ||
+        sscanf(line, "%u %95s %d %d", &order.operation, target, &order.count, &keep) != 4)
+        return;
+    order.keep = keep != 0;
+    if (strcmp(target, "-") != 0)
+        strcpy(order.target, target);
+    if (send(link_fd, &order, sizeof order, 0) != (ssize_t)sizeof order)
         _exit(EXIT_INTERNAL);
 }
 
@@ -88,15 +120,24 @@ static void leave_grandchild(void)
     tell("grandchild", detail);
 }
 
-static int serve(const char *mode, int signal_fd, int link_fd)
+static int serve(const char *mode, int signal_fd, int reload_fd, int link_fd)
 {
+    int orders_fd = link_fd >= 0 && getenv("FAKE_ORDERS") != NULL
+                        ? open(getenv("FAKE_ORDERS"), O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+                        : -1;
     for (;;) {
         struct pollfd fds[] = {{.fd = signal_fd, .events = POLLIN},
-                               {.fd = link_fd, .events = POLLIN}};
-        if (poll(fds, 2, -1) < 0)
+                               {.fd = reload_fd, .events = POLLIN},
+                               {.fd = link_fd, .events = POLLIN},
+                               {.fd = orders_fd, .events = POLLIN}};
+        if (poll(fds, 4, -1) < 0)
             return EXIT_INTERNAL;
-        if (fds[1].revents != 0)
-            take_death(link_fd);
+        if (fds[1].revents != 0 && child_reload_take(reload_fd))
+            tell("reload", "");
+        if (fds[2].revents != 0)
+            take_record(link_fd);
+        if (fds[3].revents != 0)
+            give_order(link_fd, orders_fd);
         if (fds[0].revents == 0)
             continue;
         tell("term", "");
@@ -120,6 +161,7 @@ int main(int argc, char **argv)
         return EXIT_INTERNAL;
     }
     int signal_fd = child_signal_fd(&err);
+    int reload_fd = child_reload_fd(&err);
     const char *gpu = getenv("CUDA_VISIBLE_DEVICES");
     tell("start", gpu != NULL ? gpu : "none");
     if (strncmp(mode, "exit:", 5) == 0)
@@ -131,5 +173,5 @@ int main(int argc, char **argv)
     child_ready(&child);
     if (strcmp(mode, "hang") == 0 || strcmp(mode, "stuck") == 0)
         child_progress(&child);
-    return serve(mode, signal_fd, link_text != NULL ? atoi(link_text) : -1);
+    return serve(mode, signal_fd, reload_fd, link_text != NULL ? atoi(link_text) : -1);
 }
