@@ -73,7 +73,7 @@ static int add_status(const struct invocation *invocation, struct report *report
         report_miss(report, "fleet.json", why.text);
         return 0;
     }
-    int code = fleet_fetch(&session, NULL, &fleet, &why);
+    int code = fleet_fetch(&session, &(struct fleet_question){.waits = true}, &fleet, &why);
     session_close(&session);
     if (code != 0) {
         report_miss(report, "fleet.json", why.text);
