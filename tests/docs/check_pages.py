@@ -106,23 +106,31 @@ def check_code(page):
     return len(blocks)
 
 
+def tests_by_name():
+    """By the file's name, and by CTest's."""
+    tests = {path.stem.removeprefix("test_"): path for path in ROOT.glob("tests/**/*")
+             if path.suffix in (".bats", ".c")}
+    for listing in ROOT.glob("tests/**/CMakeLists.txt"):
+        for name, file in re.findall(r"^ *argosy_\w*test\((\w+)\s+(?:SCRIPT|SOURCES)\s+([\w.]+)",
+                                     listing.read_text(), re.M):
+            tests[name] = listing.parent / file
+    return tests
+
+
 def check_failures():
     """Each line names a test that exists, and each fault test has a line."""
     page = ROOT / "docs/failures.md"
-    tests = {path.stem.removeprefix("test_"): path for path in ROOT.glob("tests/**/*")
-             if path.suffix in (".bats", ".c")}
+    tests = tests_by_name()
     named = set()
     lines = [line for line in page.read_text().splitlines() if line.startswith("| ")][1:]
     for line in lines:
-        names = [name for name in re.findall(r"`([a-z_]+(?:/[a-z_]+)?)`", line)]
-        found = [tests.get(name.rpartition("/")[2]) or
-                 next((p for p in tests.values() if name == f"fault_{p.parent.name}"), None)
-                 for name in names]
-        if not any(found):
+        names = re.findall(r"`(?:[a-z_]+/)?([a-z_]+)`", line)
+        found = {tests[name] for name in names if name in tests}
+        if not found:
             complain(page, f"names no test: {line}")
-        named.update(path for path in found if path)
-    for path in tests.values():
-        if path.is_relative_to(ROOT / "tests/fault") and path not in named:
+        named |= found
+    for path in set(tests.values()) - named:
+        if path.is_relative_to(ROOT / "tests/fault"):
             complain(page, f"no line for {path.relative_to(ROOT)}")
     return len(lines)
 
