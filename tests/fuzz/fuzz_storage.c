@@ -16,9 +16,9 @@
 #include "api/messages.h"
 #include "common/assert.h"
 #include "common/limits.h"
-#include "storage/artifact_service.h"
-#include "storage/artifact_verifier.h"
-#include "storage/model_service.h"
+#include "storage/artifacts/artifact_service.h"
+#include "storage/artifacts/artifact_verifier.h"
+#include "storage/registry/model_service.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "common/assert.h"
-#include "storage/vector_filter.h"
+#include "storage/vectors/vector_filter.h"
 #include "storage/vectors.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -14,7 +14,7 @@
 #include "api/codec.h"
 #include "common/assert.h"
 #include "common/limits.h"
-#include "storage/vector_service.h"
+#include "storage/vectors/vector_service.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -8,12 +8,12 @@
 
 #include <pthread.h>
 
-#include "storage/artifact_collector.h"
-#include "storage/artifact_service.h"
-#include "storage/artifact_store.h"
-#include "storage/artifact_verifier.h"
+#include "storage/artifacts/artifact_collector.h"
+#include "storage/artifacts/artifact_service.h"
+#include "storage/artifacts/artifact_store.h"
+#include "storage/artifacts/artifact_verifier.h"
 #include "storage/catalog.h"
-#include "storage/model_service.h"
+#include "storage/registry/model_service.h"
 #include "storage/server.h"
 #include "storage/storage_client.h"
 

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "storage/artifact_catalog.h"
+#include "storage/artifacts/artifact_catalog.h"
 
 #define DIGEST ((const struct digest){.bytes = {1, 2, 3}})
 

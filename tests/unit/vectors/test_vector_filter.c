@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "storage/vector_filter.h"
+#include "storage/vectors/vector_filter.h"
 #include "storage/vectors.h"
 
 static int parse(const char *text, struct error *err)

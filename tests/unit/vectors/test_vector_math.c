@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "storage/vector_index.h"
+#include "storage/vectors/vector_index.h"
 #include "tests/unit/vectors/vector_fixture.h"
 
 static const uint32_t dimensions[] = {1, 2, 7, 8, 31, 63, 64, 65, 384, 1021, VECTOR_DIMENSION_MAX};

@@ -11,7 +11,7 @@
 #include <time.h>
 
 #include "common/sqlite.h"
-#include "storage/vector_segment.h"
+#include "storage/vectors/vector_segment.h"
 
 static int setup(void **state)
 {

@@ -9,7 +9,7 @@
 #include <stdbool.h>
 
 #include "common/arena.h"
-#include "storage/vector_store.h"
+#include "storage/vectors/vector_store.h"
 #include "tests/test.h"
 
 #define MODEL     "tiny"
