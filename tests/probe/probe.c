@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -166,6 +167,31 @@ static int large(struct argosy_activity *activity, void *user_data,
     return ledger_append(activity, "passed", 0, err);
 }
 
+/* Takes $PROBE_EAT_MB of memory and waits until it is taken from it, unless the file `eaten` is
+ * there: the first dispatch makes it. */
+static int eat(struct argosy_activity *activity, void *user_data, struct argosy_payload *ret_result,
+               struct argosy_error *err)
+{
+    (void)user_data;
+    (void)ret_result;
+    char path[PROBE_PATH_SIZE];
+    const char *text = getenv("PROBE_EAT_MB");
+    int code = probe_path("eaten", path, err);
+    int fd = code == 0 ? open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600) : -1;
+    if (fd >= 0 && text != NULL) {
+        close(fd);
+        code = ledger_append(activity, "eating", 0, err);
+        size_t size = strtoul(text, NULL, 10) << 20;
+        char *volatile memory = malloc(size);
+        memset(memory, 1, size);
+        while (!argosy_activity_is_draining(activity))
+            nanosleep(&(struct timespec){.tv_nsec = 20 * 1000 * 1000}, NULL); /* the work */
+        free(memory);
+        return ARGOSY_ACTIVITY_RELEASED;
+    }
+    return code != 0 ? code : ledger_append(activity, "passed", 0, err);
+}
+
 static int refuse(struct argosy_activity *activity, void *user_data,
                   struct argosy_payload *ret_result, struct argosy_error *err)
 {
@@ -282,6 +308,7 @@ ARGOSY_PLUGIN(registry, err)
         {"probe_beat", beat},
         {"probe_large", large},
         {"probe_refuse", refuse},
+        {"probe_eat", eat},
     };
     static const struct argosy_activity_options beating = {
         .type = "probe_beat",
@@ -326,6 +353,7 @@ ARGOSY_PLUGIN(registry, err)
         {"ProbePoison", run_one, "probe_poison"}, {"ProbePass", run_one, "probe_pass"},
         {"ProbeThree", run_three, NULL},          {"ProbeSignal", wait_for_signal, NULL},
         {"ProbeLoop", loop_for_ever, NULL},       {"ProbeBlock", block_for_ever, NULL},
+        {"ProbeEat", run_one, "probe_eat"},
     };
     int code = 0;
     for (size_t i = 0; code == 0 && i < sizeof activities / sizeof activities[0]; i++)
