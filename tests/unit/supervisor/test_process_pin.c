@@ -20,14 +20,20 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "supervisor/crash_folder.h"
 #include "supervisor/process.h"
 
 static char folder[] = "/tmp/argosy-pin-XXXXXX";
 static struct fleet_group group = {.name = "gpu", .kind = FLEET_GROUP_GPU, .mps_percentage = 100};
 static struct fleet_config config = {.node = "n"};
 static struct memory_limit memory;
-static const struct process_setting setting = {
-    .program_dir = folder, .config_path = "x", .config = &config, .http_fd = -1, .memory = &memory};
+static struct crash_folder crashes; /* nothing is kept there */
+static const struct process_setting setting = {.program_dir = folder,
+                                               .config_path = "x",
+                                               .config = &config,
+                                               .http_fd = -1,
+                                               .memory = &memory,
+                                               .crashes = &crashes};
 
 /* A worker that does nothing: what it runs on is asked of the kernel. */
 static int make_program(void **state)
