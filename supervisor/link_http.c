@@ -10,10 +10,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/json.h"
+#include "common/arena.h"
 #include "common/clock.h"
 #include "common/hash.h"
 #include "common/limits.h"
 #include "supervisor/metrics.h"
+#include "supervisor/node_status.h"
 #include "supervisor/probe.h"
 #include "supervisor/scale.h"
 
@@ -136,10 +139,57 @@ static void page_scale(struct link_http *http, struct MHD_Connection *connection
     }
 }
 
+/* The node as JSON into body; what it says of the engine is the link's. */
+static int write_fleet(struct link_http *http, const struct probe_view *seen, struct arena *arena,
+                       struct buffer *body, struct error *err)
+{
+    struct node_status_view view = {.status = seen->status,
+                                    .node = http->config.node,
+                                    .http = http->config.address,
+                                    .now_ns = seen->now_ns};
+    Api__NodeStatus *message;
+    json_t *json;
+    int code = node_status_make(&view, arena, &message, err);
+    if (code == 0)
+        code = message_to_json(&message->base, 0, &json, err);
+    if (code != 0)
+        return code;
+    json_object_set_new(json, "engine",
+                        json_pack("{s:b, s:s*}", "connected", seen->engine_reason == NULL, "reason",
+                                  seen->engine_reason));
+    char *text = json_dumps(json, JSON_COMPACT);
+    json_decref(json);
+    if (text == NULL)
+        return error_set(err, ERR_MEMORY, "out of memory");
+    buffer_printf(body, "%s\n", text);
+    free(text);
+    return 0;
+}
+
+static void page_fleet(struct link_http *http, struct MHD_Connection *connection,
+                       struct answer *answer)
+{
+    (void)connection;
+    struct probe_view seen = look(http);
+    struct arena arena;
+    struct error err = {0};
+    if (seen.is_torn) {
+        refuse(answer, MHD_HTTP_SERVICE_UNAVAILABLE,
+               "the supervisor stopped while it wrote its status");
+        return;
+    }
+    arena_init(&arena, LIMIT_DECODED_SIZE);
+    answer->content_type = "application/json";
+    answer->status = MHD_HTTP_OK;
+    if (write_fleet(http, &seen, &arena, &answer->body, &err) != 0)
+        refuse(answer, MHD_HTTP_INTERNAL_SERVER_ERROR, err.text);
+    arena_fini(&arena);
+}
+
 static const struct route routes[] = {
     {"/livez", page_live, false},    {"/startupz", page_started, false},
     {"/readyz", page_ready, false},  {"/metrics", page_metrics, true},
-    {"/v1/scale", page_scale, true},
+    {"/v1/scale", page_scale, true}, {"/v1/fleet", page_fleet, false},
 };
 
 static const struct route *find_route(const char *path)
@@ -195,7 +245,8 @@ static bool admit(struct MHD_Connection *connection, const char *method, const c
     else if (has_body(connection))
         refuse(answer, MHD_HTTP_CONTENT_TOO_LARGE, "a request has no body here");
     else if (find_route(path) == NULL)
-        refuse(answer, MHD_HTTP_NOT_FOUND, "not here: /livez /startupz /readyz /metrics /v1/scale");
+        refuse(answer, MHD_HTTP_NOT_FOUND,
+               "not here: /livez /startupz /readyz /metrics /v1/scale /v1/fleet");
     return answer->status == 0;
 }
 

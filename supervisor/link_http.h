@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * link_http: the HTTP of a node: /livez, /startupz, /readyz, /metrics and /v1/scale
+ * link_http: the HTTP of a node: /livez, /startupz, /readyz, /metrics, /v1/scale and /v1/fleet
  * (docs/operations.md). It is read-only and has no authentication: who may ask is decided by the
  * address it listens at.
  *
@@ -26,7 +26,9 @@ struct link_http;
 
 /* All borrowed, but the socket. */
 struct link_http_config {
-    int listen_fd; /* taken over on success */
+    int listen_fd;       /* taken over on success */
+    const char *node;    /* its name */
+    const char *address; /* where it listens, as text */
     struct status_reader *status;
     struct link_stats *stats;
     bool is_engine_here; /* its figures are this node's to tell */

@@ -309,8 +309,11 @@ static int open_http(struct link *link, const struct fleet_config *config, struc
     int listen_fd = inherited_fd(HTTP_ENV_FD);
     if (listen_fd < 0 || link->status == NULL)
         return 0;
+    http_address_format(listen_fd, link->http_address);
     struct link_http_config http = {
         .listen_fd = listen_fd,
+        .node = link->child.node,
+        .address = link->http_address,
         .status = link->status,
         .stats = &link->stats,
         .is_engine_here = config->engine.endpoint == NULL,
@@ -320,7 +323,6 @@ static int open_http(struct link *link, const struct fleet_config *config, struc
     int code = link_http_open(&http, &link->http, err);
     if (code != 0)
         return code;
-    http_address_format(listen_fd, link->http_address);
     link->node.http = link->http_address;
     return watch(link, link_http_fd(link->http), err);
 }

@@ -61,6 +61,12 @@ static void print_supervisor(const struct metrics_view *view, struct buffer *out
 {
     const struct status *status = view->status;
     uint64_t age_ns = view->now_ns > status->heartbeat_ns ? view->now_ns - status->heartbeat_ns : 0;
+    family(out, "argosy_build_info", "gauge", "1, with the version of this node's programs.");
+    sample(out, "argosy_build_info", LABELS("version", ARGOSY_VERSION), 1);
+    family(out, "argosy_supervisor_start_time_seconds", "gauge",
+           "When the supervisor began, in seconds since 1970.");
+    sample_seconds(out, "argosy_supervisor_start_time_seconds", NULL,
+                   view->now_utc_us - (int64_t)((view->now_ns - status->started_ns) / NS_PER_US));
     family(out, "argosy_supervisor_up", "gauge", "Whether the supervisor's loop turns.");
     sample(out, "argosy_supervisor_up", NULL, status_is_alive(status, view->now_ns));
     family(out, "argosy_supervisor_heartbeat_age_seconds", "gauge",
@@ -91,8 +97,7 @@ static void print_workers(const struct status *status, struct buffer *out)
     family(out, "argosy_workers", "gauge", "Worker processes by group and state.");
     for (size_t i = 0; i < status->process_count; i++) {
         const char *group = status->processes[i].group;
-        if (!is_worker(&status->processes[i]) ||
-            (i > 0 && strcmp(status->processes[i - 1].group, group) == 0))
+        if (!is_worker(&status->processes[i]) || status_group_first(status, group) != i)
             continue;
         for (enum lifecycle_state state = LIFECYCLE_IDLE; state <= LIFECYCLE_STOPPED; state++)
             print_state(status, group, lifecycle_state_name(state), out);
@@ -113,15 +118,6 @@ static void print_restarts(const struct status *status, struct buffer *out)
     }
 }
 
-static void print_refused_pins(const struct status *status, struct buffer *out)
-{
-    family(out, "argosy_process_pins_refused_total", "counter",
-           "Times that the kernel refused a process its processors, or to bind its memory.");
-    for (size_t i = 0; i < status->process_count; i++)
-        sample(out, "argosy_process_pins_refused_total",
-               LABELS("process", status->processes[i].name), status->processes[i].pins_refused);
-}
-
 static void print_starts(const struct metrics_view *view, struct buffer *out)
 {
     family(out, "argosy_process_start_time_seconds", "gauge",
@@ -136,23 +132,80 @@ static void print_starts(const struct metrics_view *view, struct buffer *out)
     }
 }
 
-static void print_usage(const struct status *status, struct buffer *out)
+/* Figures of a process; false: nobody can tell. */
+static bool process_memory(const struct status_process *process, int64_t *ret_value)
 {
     struct process_usage usage;
-    family(out, "argosy_process_resident_memory_bytes", "gauge", "Resident memory of the process.");
-    for (size_t i = 0; i < status->process_count; i++) {
-        const struct status_process *process = &status->processes[i];
-        if (process->pid != 0 && process_usage_read(process->pid, &usage))
-            sample(out, "argosy_process_resident_memory_bytes", LABELS("process", process->name),
-                   (int64_t)usage.memory_bytes);
-    }
-    family(out, "argosy_process_cpu_seconds_total", "counter",
-           "Processor time of the process, since it was started.");
-    for (size_t i = 0; i < status->process_count; i++) {
-        const struct status_process *process = &status->processes[i];
-        if (process->pid != 0 && process_usage_read(process->pid, &usage))
-            sample_seconds(out, "argosy_process_cpu_seconds_total",
-                           LABELS("process", process->name), (int64_t)usage.cpu_us);
+    if (process->pid == 0 || !process_usage_read(process->pid, &usage))
+        return false;
+    *ret_value = (int64_t)usage.memory_bytes;
+    return true;
+}
+
+static bool process_cpu_us(const struct status_process *process, int64_t *ret_value)
+{
+    struct process_usage usage;
+    if (process->pid == 0 || !process_usage_read(process->pid, &usage))
+        return false;
+    *ret_value = (int64_t)usage.cpu_us;
+    return true;
+}
+
+static bool process_open_fds(const struct status_process *process, int64_t *ret_value)
+{
+    return process->pid != 0 && process_usage_count_fds(process->pid, ret_value);
+}
+
+static bool process_memory_limit(const struct status_process *process, int64_t *ret_value)
+{
+    *ret_value = (int64_t)process->memory_limit_bytes;
+    return process->memory_limit_bytes > 0;
+}
+
+static bool process_pins_refused(const struct status_process *process, int64_t *ret_value)
+{
+    *ret_value = process->pins_refused;
+    return true;
+}
+
+static bool process_crash_looping(const struct status_process *process, int64_t *ret_value)
+{
+    *ret_value = process->is_crash_looping;
+    return true;
+}
+
+static const struct process_family {
+    const char *name, *type, *help;
+    bool (*value)(const struct status_process *process, int64_t *ret_value);
+    void (*print)(struct buffer *out, const char *name, const char *const *pairs, int64_t value);
+} process_families[] = {
+    {"argosy_process_resident_memory_bytes", "gauge", "Resident memory of the process.",
+     process_memory, sample},
+    {"argosy_process_memory_limit_bytes", "gauge", "What it may use before it is ended.",
+     process_memory_limit, sample},
+    {"argosy_process_cpu_seconds_total", "counter",
+     "Processor time of the process, since it was started.", process_cpu_us, sample_seconds},
+    {"argosy_process_open_fds", "gauge", "Descriptors that the process has open.", process_open_fds,
+     sample},
+    {"argosy_process_pins_refused_total", "counter",
+     "Times that the kernel refused it processors, or to bind its memory.", process_pins_refused,
+     sample},
+    {"argosy_process_crash_looping", "gauge",
+     "Whether it dies again and again, each time after a short life.", process_crash_looping,
+     sample},
+};
+
+static void print_processes(const struct status *status, struct buffer *out)
+{
+    for (size_t f = 0; f < sizeof process_families / sizeof process_families[0]; f++) {
+        const struct process_family *row = &process_families[f];
+        family(out, row->name, row->type, row->help);
+        for (size_t i = 0; i < status->process_count; i++) {
+            const struct status_process *process = &status->processes[i];
+            int64_t value;
+            if (row->value(process, &value))
+                row->print(out, row->name, LABELS("process", process->name), value);
+        }
     }
 }
 
@@ -401,9 +454,8 @@ void metrics_print(const struct metrics_view *view, struct buffer *out)
     print_supervisor(view, out);
     print_workers(view->status, out);
     print_restarts(view->status, out);
-    print_refused_pins(view->status, out);
     print_starts(view, out);
-    print_usage(view->status, out);
+    print_processes(view->status, out);
     print_gpus(view->status, out);
     family(out, "argosy_engine_up", "gauge", "Whether the engine answered within the last second.");
     sample(out, "argosy_engine_up", NULL, view->is_engine_up);

@@ -124,6 +124,7 @@ static void write_row(const struct node *node, struct status_process *row,
     row->was_ready = lifecycle->was_ready;
     row->is_drained = process->is_drained || gpu_guard_holds(node, process);
     row->is_stale = process->is_stale;
+    row->is_retired = process->is_retired;
     row->started_ns = process->started_ns;
     memcpy(row->restarts, process->restarts, sizeof row->restarts);
     const struct death *death = death_history_last(&lifecycle->deaths);

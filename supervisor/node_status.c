@@ -38,6 +38,8 @@ static void fill_process(Api__NodeProcess *row, const struct status_process *pro
     row->drained = process->is_drained;
     row->crash_looping = process->is_crash_looping;
     row->stale = process->is_stale;
+    row->has_retired = process->is_retired;
+    row->retired = process->is_retired;
     for (int kind = 0; kind < DEATH_KIND_COUNT; kind++)
         row->restarts += process->restarts[kind];
     if (process->started_ns != 0) {

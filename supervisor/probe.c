@@ -67,34 +67,38 @@ bool probe_live(const struct probe_view *view, struct buffer *out)
 bool probe_started(const struct probe_view *view, struct buffer *out)
 {
     size_t before = out->size;
+    const struct status *status = view->status;
     check_live(view, out);
-    for (size_t i = 0; i < view->status->process_count && out->size == before; i++) {
-        const struct status_process *process = &view->status->processes[i];
+    /* A reload may bring processes that have yet to start: the node has. */
+    bool is_starting = status->phase == STATUS_PHASE_STARTING && out->size == before;
+    for (size_t i = 0; i < status->process_count && is_starting && out->size == before; i++) {
+        const struct status_process *process = &status->processes[i];
         if (!process->was_ready && !process->is_drained)
-            say_process(out, view->status, process);
+            say_process(out, status, process);
     }
     return conclude(out, before);
 }
 
-/* Whether process i is the first of its group. */
-static bool begins_group(const struct status *status, size_t i)
+/* Whether process i is of that group, and is not on its way out. */
+static bool is_of_group(const struct status *status, size_t i, const char *group)
 {
-    const char *group = status->processes[i].group;
-    return group[0] != '\0' && (i == 0 || strcmp(status->processes[i - 1].group, group) != 0);
+    const struct status_process *process = &status->processes[i];
+    return !process->is_retired && strcmp(process->group, group) == 0;
 }
 
+/* From its first process on. */
 static void check_group(const struct status *status, size_t first, struct buffer *out)
 {
     const char *group = status->processes[first].group;
-    size_t end = first;
-    for (; end < status->process_count && strcmp(status->processes[end].group, group) == 0; end++) {
-        const struct status_process *process = &status->processes[end];
-        if (process->state == LIFECYCLE_READY)
+    for (size_t i = first; i < status->process_count; i++) {
+        if (is_of_group(status, i, group) && status->processes[i].state == LIFECYCLE_READY)
             return;
     }
     buffer_printf(out, "group %s has no worker that is ready\n", group);
-    for (size_t i = first; i < end; i++)
-        say_process(out, status, &status->processes[i]);
+    for (size_t i = first; i < status->process_count; i++) {
+        if (is_of_group(status, i, group))
+            say_process(out, status, &status->processes[i]);
+    }
 }
 
 bool probe_ready(const struct probe_view *view, struct buffer *out)
@@ -107,7 +111,9 @@ bool probe_ready(const struct probe_view *view, struct buffer *out)
     if (view->engine_reason != NULL)
         buffer_printf(out, "no session with the engine: %s\n", view->engine_reason);
     for (size_t i = 0; i < status->process_count; i++) {
-        if (begins_group(status, i))
+        const char *group = status->processes[i].group;
+        if (group[0] != '\0' && is_of_group(status, i, group) &&
+            status_group_first(status, group) == i)
             check_group(status, i, out);
     }
     return conclude(out, before);

@@ -5,9 +5,10 @@
  *
  *   - live: the supervisor's loop turns. Nothing else: restarting a node because the engine is away
  *     or a GPU is busy would make both worse.
- *   - started: every process has been ready once; what an operator drained does not count.
+ *   - started: every process has been ready once, drained ones aside, or the supervisor has said
+ *     that the fleet is ready: what failed for good by then is readiness's matter.
  *   - ready: live, not draining, the link has a session with the engine, and each group has a
- *     worker that is ready.
+ *     worker that is ready. Groups that a reload took away do not count.
  *
  * Threading: no state.
  */

@@ -2,6 +2,7 @@
 /* process_usage: see process_usage.h. */
 #include "supervisor/process_usage.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -36,5 +37,21 @@ bool process_usage_read(int pid, struct process_usage *ret_usage)
         .memory_bytes = (uint64_t)pages * (uint64_t)sysconf(_SC_PAGESIZE),
         .cpu_us = ((uint64_t)user + system) * (uint64_t)US_PER_S / ticks,
     };
+    return true;
+}
+
+bool process_usage_count_fds(int pid, int64_t *ret_count)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/fd", pid);
+    DIR *folder = opendir(path);
+    if (folder == NULL)
+        return false;
+    int64_t count = 0;
+    const struct dirent *entry;
+    while ((entry = readdir(folder)) != NULL)
+        count += entry->d_name[0] != '.';
+    closedir(folder);
+    *ret_count = count;
     return true;
 }

@@ -18,4 +18,7 @@ struct process_usage {
 /* False when there is no such process, or it may not be looked at. */
 bool process_usage_read(int pid, struct process_usage *ret_usage);
 
+/* How many descriptors it has open. False as above. */
+bool process_usage_count_fds(int pid, int64_t *ret_count);
+
 #endif

@@ -200,6 +200,14 @@ int status_read(struct status_reader *reader, const struct status **ret_status, 
     return error_set(err, ERR_UNAVAILABLE, "the supervisor stopped while it wrote its status");
 }
 
+size_t status_group_first(const struct status *status, const char *group)
+{
+    size_t place = 0;
+    while (place < status->process_count && strcmp(status->processes[place].group, group) != 0)
+        place++;
+    return place;
+}
+
 bool status_is_alive(const struct status *status, uint64_t now_ns)
 {
     return now_ns < status->heartbeat_ns + STATUS_STALE_NS;

@@ -46,6 +46,7 @@ struct status_process {
     bool was_ready;              /* at least once */
     bool is_drained;             /* an operator or the state of its GPU wants it down */
     bool is_stale;               /* is to be restarted */
+    bool is_retired;             /* the plan no longer has it: it ends */
     uint64_t started_ns;         /* of the process there is; 0: none */
     uint32_t restarts[DEATH_KIND_COUNT];
     uint64_t death_ns; /* the last one; 0: none */
@@ -132,6 +133,10 @@ void status_reader_close(struct status_reader *reader);
 /* The page as it is now; borrowed until the next call. ERR_UNAVAILABLE when the writer stopped in
  * the middle of a change; the heartbeat is there all the same. */
 int status_read(struct status_reader *reader, const struct status **ret_status, struct error *err);
+
+/* The place of a group's first process; process_count when it has none. What is retired stands
+ * apart from the rest of its group. */
+size_t status_group_first(const struct status *status, const char *group);
 
 /* Whether the supervisor's loop turns. */
 bool status_is_alive(const struct status *status, uint64_t now_ns);

@@ -71,8 +71,34 @@ pid_of() { # PROCESS
   load_finish 1
 }
 
+@test "a node tells of itself what fleet status tells of it" {
+  local node status engine
+  node=$(curl --fail --silent "http://$HTTP/v1/fleet")
+  status=$(client fleet status --output json | jq '.nodes[0]')
+  # Names are promised: these and no others.
+  jq -e '(keys - ["gpus"]) == ["engine", "heartbeatAgeUs", "http", "node", "phase", "processes", "uptimeUs"]' <<<"$node"
+  jq -e '.processes[] | (keys - ["cpus", "gpu", "memoryNode", "memoryLimitBytes", "pinsRefused"]) == ["cpuUs",
+    "crashLooping", "drained", "group", "memoryBytes", "name", "pid", "restarts", "stale", "state", "uptimeUs"]' <<<"$node"
+  # The same as through the engine, but for what the engine adds and what changes while one looks.
+  local steady='{node, phase, http, processes: [.processes[] | {name, group, pid, state, drained, restarts, crashLooping, cpus}]}'
+  [ "$(jq -cS "$steady" <<<"$node")" = "$(jq -cS "$steady" <<<"$status")" ]
+  jq -e '.engine == {connected: true} and .phase == "running" and (.processes | length) == 6' <<<"$node"
+  jq -e '[.processes[].state] | all(. == "ready")' <<<"$node"
+  # A dead worker is told of, with its reason.
+  client fleet drain acts/1
+  curl --fail --silent "http://$HTTP/v1/fleet" | jq -e '.processes[] | select(.name == "acts/1") |
+    .state == "drained" and .drained and .pid == "0" and (.death | startswith("exit 0"))'
+  # It needs no engine.
+  engine=$(pid_of engine)
+  kill -STOP "$engine"
+  disconnected() { curl --fail --silent "http://$HTTP/v1/fleet" | jq -e '.engine.connected == false and (.engine.reason | length) > 0'; }
+  await disconnected
+  kill -CONT "$engine"
+  answers '/v1/fleet?node=x' 200 '"node":"node-1"'
+}
+
 @test "what is no request of ours is refused" {
-  answers /nowhere 404 "/livez /startupz /readyz /metrics /v1/scale"
+  answers /nowhere 404 "/livez /startupz /readyz /metrics /v1/scale /v1/fleet"
   answers /v1/scale 400 "which queue?"
   answers '/v1/scale?queue=q&kind=odd' 400 "kind is activity or workflow"
   answers '/v1/scale?queue=never-used' 200 '"desired_work":0'

@@ -38,6 +38,7 @@ expect() {
   expect "Draining" 1 "1 worker drained" "gpu/0  drained" "2 workers drained" "3 workers ready"
   expect "Scaling" 1 '"queue":"gpu-queue","desired_work":0,"backlog":0' '"slots":32'
   expect "Probes" 1 /readyz
+  expect "Probes" 2 '{"connected":true}'
   expect "Metrics" 1 'argosy_task_queue_max_in_flight{queue="gpu-queue",kind="activity"} 64' \
     'argosy_workers{group="cpu",state="ready"} 2' 'argosy_engine_up 1'
 }

@@ -21,7 +21,7 @@ struct family {
     bool is_documented;
 };
 
-static struct status_process processes[3];
+static struct status_process processes[4];
 static struct status status;
 static Api__QueueStats queue, sticky;
 static Api__QueueStats *queues[] = {&queue, &sticky};
@@ -36,9 +36,9 @@ static size_t family_count;
 
 static void fill_processes(void)
 {
-    static const char *const names[] = {"engine", "cpu/0", "cpu/1"};
+    static const char *const names[] = {"engine", "cpu/0", "cpu/1", "cpu/2"};
     memset(processes, 0, sizeof processes);
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t i = 0; i < 4; i++) {
         strcpy(processes[i].name, names[i]);
         strcpy(processes[i].group, i == 0 ? "" : "cpu");
         processes[i].pid = getpid();
@@ -50,9 +50,17 @@ static void fill_processes(void)
     processes[2].is_drained = true;
     processes[2].state = LIFECYCLE_STOPPED;
     processes[2].pid = 0;
+    processes[1].memory_limit_bytes = 1 << 30;
+    processes[1].pins_refused = 3;
+    processes[1].is_crash_looping = true;
+    /* It leaves: a reload took it away. Between it and its group stands another one. */
+    processes[3].is_retired = true;
+    processes[3].state = LIFECYCLE_DRAINING;
+    strcpy(processes[2].group, "other");
     status = (struct status){.heartbeat_ns = 98500 * NS_PER_MS,
                              .phase = STATUS_PHASE_RUNNING,
-                             .process_count = 3,
+                             .started_ns = 40 * NS_PER_S,
+                             .process_count = 4,
                              .processes = processes};
 }
 
@@ -176,8 +184,18 @@ static void values_are_told(void **state)
     (void)state;
     expect_line("argosy_supervisor_heartbeat_age_seconds 1.500000");
     expect_line("argosy_workers{group=\"cpu\",state=\"ready\"} 1");
-    expect_line("argosy_workers{group=\"cpu\",state=\"drained\"} 1");
-    expect_line("argosy_workers{group=\"cpu\",state=\"stopped\"} 0");
+    expect_line("argosy_build_info{version=\"" ARGOSY_VERSION "\"} 1");
+    expect_line("argosy_supervisor_start_time_seconds 1699999940.000000");
+    expect_line("argosy_workers{group=\"cpu\",state=\"draining\"} 1");
+    expect_line("argosy_workers{group=\"other\",state=\"drained\"} 1");
+    expect_line("argosy_workers{group=\"other\",state=\"stopped\"} 0");
+    expect_line("argosy_process_memory_limit_bytes{process=\"cpu/0\"} 1073741824");
+    expect_line("argosy_process_pins_refused_total{process=\"cpu/0\"} 3");
+    expect_line("argosy_process_pins_refused_total{process=\"engine\"} 0");
+    expect_line("argosy_process_crash_looping{process=\"cpu/0\"} 1");
+    assert_null(strstr(buffer_text(&page), "argosy_process_memory_limit_bytes{process=\"engine\""));
+    assert_null(strstr(buffer_text(&page), "argosy_process_open_fds{process=\"cpu/1\""));
+    assert_non_null(strstr(buffer_text(&page), "\nargosy_process_open_fds{process=\"cpu/0\"} "));
     expect_line("argosy_process_restarts_total{process=\"cpu/0\",reason=\"signal\"} 2");
     expect_line("argosy_process_pins_refused_total{process=\"cpu/0\"} 3");
     expect_line("argosy_process_start_time_seconds{process=\"engine\"} 1699999990.000000");
@@ -295,6 +313,71 @@ static void page_is_well_formed(void **state)
     assert_true(samples > family_count);
 }
 
+static int by_text(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* Prometheus refuses a page on which a series stands twice. */
+static void each_series_stands_once(void **state)
+{
+    (void)state;
+    char *lines[1024];
+    size_t count = 0;
+    char *text = strdup(buffer_text(&page)), *rest = text, *line;
+    while ((line = strsep(&rest, "\n")) != NULL) {
+        if (*line == '\0' || *line == '#')
+            continue;
+        *strrchr(line, ' ') = '\0';
+        assert_true(count < sizeof lines / sizeof lines[0]);
+        lines[count++] = line;
+    }
+    qsort(lines, count, sizeof lines[0], by_text);
+    for (size_t i = 1; i < count; i++) {
+        if (strcmp(lines[i - 1], lines[i]) == 0)
+            fail_msg("%s stands twice", lines[i]);
+    }
+    free(text);
+}
+
+/* {key="value",...}: keys as Prometheus has them, none of its own ("__", le but for histograms);
+ * values with \\, \" and \n alone. Returns what is behind. */
+static const char *check_labels(const char *at, bool is_histogram)
+{
+    while (*at == '{' || *at == ',') {
+        at++;
+        size_t length = strspn(at, "abcdefghijklmnopqrstuvwxyz_");
+        assert_true(length > 0 && strncmp(at, "__", 2) != 0);
+        assert_true(is_histogram || strncmp(at, "le=", 3) != 0);
+        at += length;
+        assert_memory_equal(at, "=\"", 2);
+        for (at += 2; *at != '"'; at++) {
+            assert_true(*at != '\0' && *at != '\n');
+            if (*at == '\\')
+                assert_non_null(strchr("\\\"n", *++at));
+        }
+        at++;
+    }
+    assert_int_equal(*at, '}');
+    return at + 1;
+}
+
+static void labels_keep_the_conventions(void **state)
+{
+    (void)state;
+    const char *line = buffer_text(&page);
+    size_t seen = 0;
+    for (; *line != '\0'; line += strcspn(line, "\n") + 1) {
+        const char *name_end = line + strcspn(line, "{ ");
+        if (*line == '#' || *name_end != '{')
+            continue;
+        bool is_bucket = name_end - line > 7 && strncmp(name_end - 7, "_bucket", 7) == 0;
+        assert_int_equal(*check_labels(name_end, is_bucket), ' ');
+        seen++;
+    }
+    assert_true(seen > 50);
+}
+
 static bool ends_with(const char *text, const char *end)
 {
     size_t length = strlen(text), size = strlen(end);
@@ -324,6 +407,10 @@ static void names_keep_the_conventions(void **state)
             assert_non_null(strstr(family->name, "_seconds"));
         if (strstr(family->name, "_memory") != NULL)
             assert_true(ends_with(family->name, "_bytes"));
+        /* Endings that Prometheus makes itself. */
+        static const char *const reserved[] = {"_count", "_sum", "_bucket", "_created"};
+        for (size_t r = 0; r < sizeof reserved / sizeof reserved[0]; r++)
+            assert_false(ends_with(family->name, reserved[r]));
     }
 }
 
@@ -368,6 +455,8 @@ int main(void)
         TEST(engine_that_is_away_has_no_figures),
         TEST(page_is_well_formed),
         TEST(names_keep_the_conventions),
+        TEST(each_series_stands_once),
+        TEST(labels_keep_the_conventions),
         TEST(documentation_lists_them_all),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

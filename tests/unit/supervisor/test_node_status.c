@@ -31,6 +31,7 @@ static int set_up(void **state)
     strcpy(rows[1].cpus, "4-7");
     strcpy(rows[1].gpu, "GPU-1");
     rows[1].pins_refused = 2;
+    rows[1].is_retired = true;
     rows[1].is_crash_looping = true;
     rows[1].memory_limit_bytes = 1 << 30;
     rows[1].restarts[DEATH_KIND_HANG] = 3;
@@ -82,6 +83,8 @@ static void rows_are_told(void **state)
     assert_false(engine->has_pins_refused);
     assert_false(engine->has_memory_limit_bytes);
     assert_false(engine->has_memory_bytes); /* no process */
+    assert_false(engine->has_retired);
+    assert_true(worker->retired);
     assert_string_equal(worker->state, "ready");
     assert_int_equal(worker->uptime_us, 10 * US_PER_S);
     assert_int_equal(worker->restarts, 3);

@@ -74,12 +74,44 @@ static void absent_engine_leaves_it_live(void **state)
 static void start_takes_until_each_was_ready(void **state)
 {
     (void)state;
+    status.phase = STATUS_PHASE_STARTING;
     processes[3].was_ready = false;
     processes[3].state = LIFECYCLE_STARTING;
     expect(probe_started, false, "cpu/1 is starting");
     expect(probe_ready, true, "ok"); /* the group has another */
     processes[3].is_drained = true;
     expect(probe_started, true, "ok");
+}
+
+/* What a reload brings is not the node's start, and what it takes away is not missed. */
+static void reload_is_no_start(void **state)
+{
+    (void)state;
+    processes[3].was_ready = false;
+    processes[3].state = LIFECYCLE_STARTING;
+    strcpy(processes[3].group, "new");
+    expect(probe_started, true, "ok");
+    expect(probe_ready, false, "group new has no worker that is ready");
+    processes[3].is_retired = true;
+    processes[3].state = LIFECYCLE_DRAINING;
+    expect(probe_ready, true, "ok");
+}
+
+/* One that leaves stands behind all others, apart from its group. */
+static void leaving_worker_does_not_hide_its_group(void **state)
+{
+    (void)state;
+    strcpy(processes[1].group, "cpu");
+    strcpy(processes[2].group, "gpu");
+    processes[3].is_retired = true;
+    processes[1].state = LIFECYCLE_BACKOFF;
+    struct buffer out = {0};
+    assert_false(probe_ready(&view, &out)); /* the one that leaves serves no more */
+    assert_string_equal(buffer_text(&out),
+                        "group cpu has no worker that is ready\nlink is backoff\n");
+    buffer_fini(&out);
+    processes[1].state = LIFECYCLE_READY;
+    expect(probe_ready, true, "ok");
 }
 
 static void bad_gpu_is_the_reason_why(void **state)
@@ -132,6 +164,8 @@ int main(void)
         TEST(stopped_loop_is_not_live),
         TEST(absent_engine_leaves_it_live),
         TEST(start_takes_until_each_was_ready),
+        TEST(reload_is_no_start),
+        TEST(leaving_worker_does_not_hide_its_group),
         TEST(bad_gpu_is_the_reason_why),
         TEST(group_without_a_worker_is_not_ready),
         TEST(ending_node_is_live_and_not_ready),
