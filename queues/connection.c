@@ -35,8 +35,10 @@
 #define LEASE_NS_DEFAULT (10 * NS_PER_S)
 /* Pings per lease: two may be lost or late. */
 #define PINGS_PER_LEASE 3
-/* Between two attempts after a refusal, and after a connection that ended before its session. */
-#define PAUSE_NS (250 * NS_PER_MS)
+/* Between two attempts after a refusal, and after a connection that ended before its session:
+ * doubled each time, so that a fleet with a wrong key is no load. */
+#define PAUSE_NS     (250 * NS_PER_MS)
+#define PAUSE_NS_MAX (4 * NS_PER_S)
 /* Messages of one turn, so that deadlines and submissions get their turn under load. */
 #define TURN_MESSAGES_MAX 256
 #define CANCEL_TIMEOUT_MS 10000
@@ -60,7 +62,8 @@ struct connection {
     uint64_t heard_ns;
     uint64_t sent_ns;
     uint64_t pinged_ns;
-    uint64_t retry_ns; /* end of a pause */
+    uint64_t pause_ns; /* the next pause */
+    uint64_t retry_ns; /* its end */
     bool send_failed;  /* the connection must be given up when the turn comes to it */
     bool in_callback;
     /* shared by all threads */
@@ -185,8 +188,18 @@ static void send_submitted(struct connection *connection)
 
 /* --- the session --- */
 
+/* When the next attempt is made. */
+enum retry { RETRY_AT_ONCE, RETRY_LATER };
+
+static uint64_t next_pause_ns(struct connection *connection)
+{
+    uint64_t pause_ns = connection->pause_ns;
+    connection->pause_ns = 2 * pause_ns < PAUSE_NS_MAX ? 2 * pause_ns : PAUSE_NS_MAX;
+    return pause_ns;
+}
+
 /* The connection is over, and its session with it. */
-static void lose(struct connection *connection, const struct error *reason, uint64_t pause_ns)
+static void lose(struct connection *connection, const struct error *reason, enum retry retry)
 {
     bool was_ready = connection->state == STATE_READY;
     dealer_disconnect(&connection->dealer, 0);
@@ -194,7 +207,8 @@ static void lose(struct connection *connection, const struct error *reason, uint
     connection->frame_count = 0;
     connection->send_failed = false;
     connection->state = STATE_PAUSED;
-    connection->retry_ns = clock_monotonic_ns() + pause_ns;
+    connection->retry_ns =
+        clock_monotonic_ns() + (retry == RETRY_LATER ? next_pause_ns(connection) : 0);
     set_ready(connection, false, reason);
     if (!was_ready)
         return;
@@ -212,11 +226,11 @@ static void lose(struct connection *connection, const struct error *reason, uint
     }
 }
 
-static void lose_text(struct connection *connection, const char *text, uint64_t pause_ns)
+static void lose_text(struct connection *connection, const char *text, enum retry retry)
 {
     struct error reason = {0};
     error_set(&reason, ERR_UNAVAILABLE, "%s at %s", text, connection->dealer.address);
-    lose(connection, &reason, pause_ns);
+    lose(connection, &reason, retry);
 }
 
 static void start_connecting(struct connection *connection)
@@ -225,7 +239,7 @@ static void start_connecting(struct connection *connection)
     if (dealer_connect(&connection->dealer, &err) == 0)
         connection->state = STATE_CONNECTING;
     else
-        lose(connection, &err, PAUSE_NS);
+        lose(connection, &err, RETRY_LATER);
 }
 
 static void send_hello(struct connection *connection)
@@ -252,7 +266,7 @@ static void send_hello(struct connection *connection)
         connection->frame_count++;
         flush_frame(connection);
     } else {
-        lose(connection, &err, PAUSE_NS);
+        lose(connection, &err, RETRY_LATER);
     }
     arena_fini(&arena);
 }
@@ -276,6 +290,7 @@ static void begin_session(struct connection *connection, const Api__HelloRespons
     connection->lease_ns =
         hello->lease_ms > 0 ? (uint64_t)hello->lease_ms * NS_PER_MS : LEASE_NS_DEFAULT;
     connection->state = STATE_READY;
+    connection->pause_ns = PAUSE_NS;
     connection->pinged_ns = connection->heard_ns;
     set_ready(connection, true, NULL);
     /* Completions go before the polls that on_session will issue. */
@@ -303,7 +318,7 @@ static void hello_answered(struct connection *connection, const struct envelope 
         begin_session(connection, (const Api__HelloResponse *)hello);
     } else {
         error_prefix(&err, "the engine refused Hello");
-        lose(connection, &err, PAUSE_NS);
+        lose(connection, &err, RETRY_LATER);
     }
     arena_fini(&arena);
 }
@@ -314,7 +329,7 @@ static void hello_answered(struct connection *connection, const struct envelope 
 static bool handle_reply(struct connection *connection, const struct envelope *envelope)
 {
     if (envelope->version != WIRE_VERSION || envelope->kind != ENVELOPE_REPLY) {
-        lose_text(connection, "the peer speaks another protocol", PAUSE_NS);
+        lose_text(connection, "the peer speaks another protocol", RETRY_LATER);
         return false;
     }
     if (connection->state == STATE_GREETING) {
@@ -323,7 +338,7 @@ static bool handle_reply(struct connection *connection, const struct envelope *e
         return connection->state == STATE_READY;
     }
     if ((envelope->flags & ENVELOPE_NO_SESSION) != 0) {
-        lose_text(connection, "the engine has ended the session", 0);
+        lose_text(connection, "the engine has ended the session", RETRY_AT_ONCE);
         return false;
     }
     struct request *request = request_table_find(&connection->requests, envelope->correlation_id);
@@ -344,7 +359,7 @@ static void handle_frame(struct connection *connection, const uint8_t *data, siz
             return;
     }
     if (rc < 0)
-        lose_text(connection, "the engine sent a malformed frame", PAUSE_NS);
+        lose_text(connection, "the engine sent a malformed frame", RETRY_LATER);
 }
 
 static void receive(struct connection *connection)
@@ -369,7 +384,7 @@ static void handle_refusal(struct connection *connection)
     error_set(&reason, ERR_UNAUTHENTICATED, "the engine at %s refused the handshake: %s",
               connection->dealer.address,
               connection->dealer.has_curve ? "a key does not fit" : "it may want CURVE keys");
-    lose(connection, &reason, PAUSE_NS);
+    lose(connection, &reason, RETRY_LATER);
 }
 
 static void handle_events(struct connection *connection)
@@ -390,7 +405,7 @@ static void handle_events(struct connection *connection)
         }
         case DEALER_CLOSED:
             lose_text(connection, "the connection was closed",
-                      connection->state == STATE_READY ? 0 : PAUSE_NS);
+                      connection->state == STATE_READY ? RETRY_AT_ONCE : RETRY_LATER);
             break;
         case DEALER_REFUSED:
             handle_refusal(connection);
@@ -445,9 +460,9 @@ static void look_after_session(struct connection *connection, uint64_t now_ns)
     if (connection->state < STATE_GREETING)
         return;
     if (connection->send_failed)
-        lose_text(connection, "could not send", PAUSE_NS);
+        lose_text(connection, "could not send", RETRY_LATER);
     else if (now_ns > connection->heard_ns + connection->lease_ns)
-        lose_text(connection, "nothing was heard from the engine", 0);
+        lose_text(connection, "nothing was heard from the engine", RETRY_AT_ONCE);
     else if (connection->state == STATE_READY && now_ns >= ping_due_ns(connection))
         ping(connection, now_ns);
 }
@@ -646,6 +661,7 @@ int connection_open(const struct connection_config *config, struct connection **
     init_condition(&connection->changed);
     connection->owner = pthread_self();
     connection->lease_ns = LEASE_NS_DEFAULT;
+    connection->pause_ns = PAUSE_NS;
     connection->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     error_set(&connection->reason, ERR_UNAVAILABLE, "not connected to %s yet", config->address);
     int rc = 0;

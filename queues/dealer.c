@@ -96,6 +96,8 @@ static bool set_options(const struct dealer *dealer, void *socket)
            socket_set_int(socket, ZMQ_IPV6, dealer->is_ipv6) &&
            socket_set_int(socket, ZMQ_RECONNECT_IVL, DEALER_RETRY_MS) &&
            socket_set_int(socket, ZMQ_RECONNECT_IVL_MAX, DEALER_RETRY_MS_MAX) &&
+           socket_set_int(socket, ZMQ_CONNECT_TIMEOUT, DEALER_CONNECT_MS) &&
+           socket_set_int(socket, ZMQ_HANDSHAKE_IVL, DEALER_HANDSHAKE_MS) &&
            socket_set_bytes(socket, ZMQ_MAXMSGSIZE, &message_max, sizeof message_max) &&
            set_routing_id(socket) && set_curve(dealer, socket);
 }

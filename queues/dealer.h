@@ -23,6 +23,11 @@
 /* A restarted engine is back in well under a second: workers should be, too. */
 #define DEALER_RETRY_MS     20
 #define DEALER_RETRY_MS_MAX 1000
+/* A network that swallows what is sent: the system would ask again after 1, 2, 4 ... 32 s. With a
+ * fresh attempt after so long it asks 1 s and 3 s after the first time, over and over. */
+#define DEALER_CONNECT_MS 4000
+/* From the connection to the session's keys; libzmq itself would wait for 30 s. */
+#define DEALER_HANDSHAKE_MS 5000
 
 struct dealer {
     char *address;
