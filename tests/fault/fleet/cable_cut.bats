@@ -1,0 +1,174 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# Two nodes of workers in network namespaces of their own, at an engine on a third one, over CURVE,
+# under load: the cable of one is pulled, for less and for longer than the lease, and put back;
+# workers are killed behind it meanwhile. What clients were told holds: nothing is lost, nothing
+# completes twice, and the node is back at work within seconds.
+
+bats_require_minimum_version 1.5.0
+load ../../nodes.bash
+load ../../integration/fleet/load.bash
+
+NODES=(b c)
+LEASE_MS=3000
+SLOTS=8 # of each worker; two workers a node
+
+setup() {
+  nodes_setup
+  probe_setup
+  node_config a <<YAML
+engine:
+  listen: [ipc, "tcp://*:7233"]
+  server_key_file: server.key
+  authorized_keys_dir: authorized
+  server_public_key_file: server.key.pub
+  client_key_file: a.key
+  lease_ms: $LEASE_MS
+groups:
+  - {name: flows, kind: cpu, processes: 1, activities: false, queues: [{name: cpu-queue}], plugins: [$PROBE_SO]}
+YAML
+  local number=0 node
+  for node in "${NODES[@]}"; do
+    number=$((number + 1))
+    node_config "$node" <<YAML
+engine:
+  endpoint: tcp://10.79.$number.1:7233
+  server_public_key_file: server.key.pub
+  client_key_file: $node.key
+groups:
+  - name: acts
+    kind: cpu
+    processes: 2
+    workflows: false
+    queues: [{name: work-queue, slots: $SLOTS}]
+    plugins: [$PROBE_SO]
+    environment: [{name: PROBE_DIR, value: $PROBE_DIR}]
+YAML
+  done
+  for node in a "${NODES[@]}"; do node_start "$node"; done
+}
+
+teardown() {
+  nodes_stop
+}
+
+client() {
+  argosy "$@" --data-dir a
+}
+
+# node_workers NODE: the process ids of its workers.
+node_workers() {
+  pgrep --parent "${NODE_PID[$1]}" --full -- "--group acts"
+}
+
+# begun_by NODE: how many tasks its workers, those that there are now, have begun.
+begun_by() {
+  local pid pattern=
+  for pid in $(node_workers "$1"); do pattern+="${pattern:+|}pid=$pid "; done
+  grep "fan_step started" "$PROBE_DIR/ledger" | grep -cE "$pattern" || true
+}
+
+begins_more() { # NODE COUNT
+  [ "$(begun_by "$1")" -gt "$2" ]
+}
+
+in_flight_is_at_least() {
+  [ "$(queue_figure work-queue inFlight)" -ge "$1" ]
+}
+
+# polls_are COUNT: so many workers poll the queue.
+polls_are() {
+  [ "$(client task-queue describe work-queue --task-queue-type activity --output json |
+    jq '.activity.pollers | length')" = "$1" ]
+}
+
+# pass MS: time that the fault lasts; what happens in it is the test.
+pass() {
+  timeout "$(printf '%d.%03d' $(($1 / 1000)) $(($1 % 1000)))" tail -f /dev/null || true
+}
+
+# back NODE WITHIN_MS: it is whole again, and begins tasks, in that time from now.
+back() {
+  local begun from_us took_ms
+  begun=$(begun_by "$1")
+  from_us=${EPOCHREALTIME/./}
+  await begins_more "$1" "$begun"
+  await polls_are 4
+  await in_flight_is_at_least $((3 * SLOTS))
+  took_ms=$(((${EPOCHREALTIME/./} - from_us) / 1000))
+  echo "node $1 back at work after $took_ms ms"
+  [ "$took_ms" -lt "$2" ]
+}
+
+# check RUNS: every run that a client was told of ends with what it was asked for, and each of its
+# activities has one end in its history. What ran behind the cable may have run twice, and counted
+# once.
+check() {
+  local i
+  for ((i = 1; i <= $1; i++)); do
+    run -0 --separate-stderr client workflow result --id "fan-$i" --wait 120s --output json
+    jq -e '.result == 1000' <<<"$output"
+    history "fan-$i" | jq -e '
+      [.events[].activityTaskScheduledEventAttributes | select(. != null) | .activityId] as $scheduled
+      | [.events[].activityTaskCompletedEventAttributes | select(. != null) | .scheduledEventId] as $completed
+      | [.events[] | select(.eventType | test("ACTIVITY_TASK_(FAILED|TIMED_OUT|CANCELED)"))] as $other
+      | ($scheduled | length) == 1000 and ($completed | length) == 1000
+        and ($completed | unique | length) == 1000 and ($other | length) == 0'
+  done
+  grep "fan_step done" "$PROBE_DIR/ledger" | sed 's/.*from=//' | sort -n -u | cmp - <(seq 1000 $(($1 * 1000 + 999)))
+}
+
+@test "the cable cut for less than the lease: sessions live, and no task runs twice" {
+  load_start 2 40 work-queue
+  await in_flight_is_at_least $((3 * SLOTS))
+  cable_cut b
+  pass $((LEASE_MS / 3))
+  cable_heal b
+  back b 10000
+  check 2
+  ! grep "lost the engine" b.log
+  ! grep "fan_step" "$PROBE_DIR/ledger" | grep -v "attempt=1 loss=0"
+}
+
+@test "the cable cut for longer than the lease, three times: the other node goes on, then both" {
+  load_start 6 40 work-queue
+  await in_flight_is_at_least $((3 * SLOTS))
+  local cut before
+  for cut in $((2 * LEASE_MS)) $((3 * LEASE_MS)) $((LEASE_MS + 500)); do
+    cable_cut b
+    before=$(begun_by c)
+    pass "$cut"
+    begins_more c "$before"
+    cable_heal b
+    back b 10000
+  done
+  check 6
+  ! grep "fan_step" "$PROBE_DIR/ledger" | grep -v "attempt=1 "
+}
+
+@test "workers killed behind a cut cable: their node brings them back, and each task ends once" {
+  load_start 4 40 work-queue
+  await in_flight_is_at_least $((3 * SLOTS))
+  cable_cut b
+  # shellcheck disable=SC2046
+  kill -KILL $(node_workers b)
+  pass $((2 * LEASE_MS))
+  cable_heal b
+  back b 10000
+  # The lease told the engine; the link's word comes later, and does no harm.
+  local pid
+  pid=$(grep -m1 "event=process.died name=acts/0" b.log | sed 's/.* pid=\([0-9]*\) .*/\1/')
+  FLEET_PID=${NODE_PID[b]} FLEET_LOG=b.log fleet_wait_log "event=death.told pid=$pid tasks_lost=0"
+  check 4
+}
+
+@test "a node that is gone for good leaves the engine no descriptor" {
+  local engine before
+  engine=$(pgrep --parent "${NODE_PID[a]}" --full argosy-engine)
+  before=$(find "/proc/$engine/fd" -lname 'socket:*' | wc -l)
+  cable_cut b
+  await polls_are 2
+  await eval '[ "$(find "/proc/$engine/fd" -lname "socket:*" | wc -l)" -le $((before - 3)) ]'
+  cable_heal b
+  await polls_are 4
+}
