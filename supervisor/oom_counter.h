@@ -30,7 +30,7 @@ enum oom_evidence {
 };
 
 struct oom_counter {
-    char path[PATH_MAX]; /* a file with a line "oom_kill N" */
+    char path[PATH_MAX + 32]; /* a file with a line "oom_kill N" */
     bool is_machine_wide;
     uint64_t count;     /* as last read */
     uint64_t unclaimed; /* kills that no death explains yet */
