@@ -79,7 +79,7 @@ static void offer(struct core *core, struct activity *activity)
     const Api__ActivityTaskScheduledEventAttributes *attributes = activity->attributes;
     queue_offer(core, queue_get(core, QUEUE_ACTIVITY, attributes->task_queue->name),
                 &activity->task, attributes->activity_type->name, priority_key(activity),
-                activity->scheduled_us);
+                activity->scheduled_us, activity->scheduled_event_id);
 }
 
 void activity_arm(struct core *core, struct activity *activity)

@@ -207,8 +207,9 @@ struct queue *queue_get(struct core *core, enum queue_kind kind, const char *nam
 const char *queue_kind_name(enum queue_kind kind);
 struct queue *queue_find(const struct core *core, enum queue_kind kind, const char *name);
 void queue_dirty(struct core *core, struct queue *queue);
+/* Of tasks of one time the one with the smallest event id goes first, offered again or not. */
 void queue_offer(struct core *core, struct queue *queue, struct task *task, const char *type,
-                 int priority, int64_t since_us);
+                 int priority, int64_t since_us, int64_t event_id);
 /* Takes a task out of its queue, waiting or held; harmless when it is in none. */
 void queue_remove(struct core *core, struct task *task);
 void queue_hold(struct core *core, struct queue *queue, struct task *task, uint64_t session);

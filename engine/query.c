@@ -68,7 +68,7 @@ static void offer(struct core *core, struct query *query, bool sticky)
                                  : queue_get(core, QUEUE_WORKFLOW, run->task_queue);
     query->state = QUERY_QUEUED;
     queue_offer(core, queue, &query->task, run->workflow_type, TASK_QUEUE_PRIORITY_BEST,
-                core->now_us);
+                core->now_us, 0);
     timer_queue_set(&core->timers, &query->deadline, sticky ? core->now_us + STICKY_US : INT64_MAX);
 }
 

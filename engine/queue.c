@@ -62,7 +62,7 @@ void queue_dirty(struct core *core, struct queue *queue)
 }
 
 void queue_offer(struct core *core, struct queue *queue, struct task *task, const char *type,
-                 int priority, int64_t since_us)
+                 int priority, int64_t since_us, int64_t event_id)
 {
     ASSERT(task->queue == NULL);
     task->queue = queue;
@@ -72,6 +72,7 @@ void queue_offer(struct core *core, struct queue *queue, struct task *task, cons
                                                .type = type,
                                                .priority = priority,
                                                .since_us = since_us,
+                                               .rank = event_id,
                                                .is_suspect = task->is_suspect},
                      core->now_us);
     queue_dirty(core, queue);

@@ -32,7 +32,8 @@ static void offer(struct core *core, struct run *run)
     struct queue *queue = task->sticky ? queue_get(core, QUEUE_STICKY, run->sticky_queue)
                                        : queue_get(core, QUEUE_WORKFLOW, run->task_queue);
     queue_offer(core, queue, &run->workflow_task.task, run->workflow_type,
-                priority != NULL ? priority->priority_key : 0, task->scheduled_us);
+                priority != NULL ? priority->priority_key : 0, task->scheduled_us,
+                task->scheduled_event_id);
 }
 
 void workflow_task_arm(struct core *core, struct run *run)

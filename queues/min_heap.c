@@ -16,7 +16,9 @@ void min_heap_fini(struct min_heap *heap)
 
 bool heap_node_is_before(const struct heap_node *a, const struct heap_node *b)
 {
-    return a->key != b->key ? a->key < b->key : a->sequence < b->sequence;
+    if (a->key != b->key)
+        return a->key < b->key;
+    return a->rank != b->rank ? a->rank < b->rank : a->sequence < b->sequence;
 }
 
 static void put(struct min_heap *heap, size_t index, struct heap_node *node)

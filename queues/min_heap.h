@@ -16,7 +16,8 @@
 
 struct heap_node {
     int64_t key;
-    uint64_t sequence; /* decides between equal keys; no two nodes have both equal */
+    int64_t rank;      /* decides between equal keys */
+    uint64_t sequence; /* decides between equal ranks; no two nodes have all three equal */
     size_t index;      /* kept by the heap */
 };
 

@@ -436,7 +436,8 @@ void task_queue_offer(struct task_queue *queue, const struct task_queue_task *of
     struct task *task = task_create(queue, offer->id);
     task->priority = priority_index(offer->priority);
     task->lane = offer->is_suspect ? LANE_SUSPECT : LANE_COMMON;
-    task->age = (struct heap_node){.key = offer->since_us, .sequence = ++queue->sequence};
+    task->age = (struct heap_node){
+        .key = offer->since_us, .rank = offer->rank, .sequence = ++queue->sequence};
     task_wait(queue, task, type_get(queue, offer->type));
     rate_add(&queue->offers, now_us);
 }

@@ -12,10 +12,10 @@
  *
  * A task goes only to a poll that registered its type, or that registered none and takes any; tasks
  * whose type nobody registered wait and block no others. Of the tasks that could go, the one of the
- * best priority (1 first, 5 last), then the oldest (time, then order of the offers) goes. Of the
- * polls that could take it, the one of the session with the least share of its slots in use, then
- * the one that was served longest ago. `limit` bounds the held tasks of the queue over all
- * sessions. A session holds at most one suspect at a time (a task that may be what ends the
+ * best priority (1 first, 5 last), then the oldest (time, then rank, then order of the offers)
+ * goes. Of the polls that could take it, the one of the session with the least share of its slots
+ * in use, then the one that was served longest ago. `limit` bounds the held tasks of the queue over
+ * all sessions. A session holds at most one suspect at a time (a task that may be what ends the
  * processes it meets), so that two of them cannot fall together.
  *
  * Cost: tasks lie in one heap per type and priority, so that a match looks at the types that have
@@ -49,6 +49,7 @@ struct task_queue_task {
     const char *type; /* copied */
     int priority;     /* 0 is the default; others are clamped to 1..5 */
     int64_t since_us; /* its age: the time it was first scheduled keeps a lost task's place */
+    int64_t rank;     /* its place, smallest first, among those of the same time */
     bool is_suspect;
 };
 

@@ -367,6 +367,25 @@ static void test_pause_and_bounds(void **state)
     expect_limits(f, 2, 0);
 }
 
+/* Of activities that were scheduled together, one that was lost, and one that was handed back, goes
+ * before those that were never handed out. */
+static void test_lost_keeps_its_place(void **state)
+{
+    struct fixture *f = *state;
+    script_start(f, "flow");
+    script_respond(f, 2, script_workflow_task(f, 2, script_poll_workflow(f, 2, 1)),
+                   script_schedule(f, "a"), script_schedule(f, "b"), script_schedule(f, "c"),
+                   script_schedule(f, "d"));
+    uint64_t poll = script_poll_activity(f, 3, 2);
+    assert_string_equal(script_activity_task(f, 3, poll)->activity_id, "a");
+    assert_string_equal(script_activity_task(f, 3, poll)->activity_id, "b");
+    fixture_lose(f, 3, "died");
+    uint64_t other = script_poll_activity(f, 4, 4);
+    static const char *const expected[] = {"a", "b", "c", "d"};
+    for (int i = 0; i < 4; i++)
+        assert_string_equal(script_activity_task(f, 4, other)->activity_id, expected[i]);
+}
+
 static const Api__QueueStats *find_row(const Api__GetEngineStatsResponse *stats, const char *queue,
                                        const char *kind)
 {
@@ -454,6 +473,7 @@ int main(void)
         TEST(test_paused_activities),
         TEST(test_paused_workflows),
         TEST(test_pause_and_bounds),
+        TEST(test_lost_keeps_its_place),
         TEST(test_figures),
         TEST(test_counters_outlive_use),
 #undef TEST

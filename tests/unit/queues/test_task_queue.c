@@ -431,6 +431,7 @@ struct model_task {
     int type;
     int priority;
     int64_t since_us;
+    int64_t rank;
     bool is_suspect;
     uint64_t order;
 };
@@ -495,7 +496,9 @@ static int model_next_task(const struct model *model)
         if (other == NULL || task->priority < other->priority ||
             (task->priority == other->priority &&
              (task->since_us < other->since_us ||
-              (task->since_us == other->since_us && task->order < other->order))))
+              (task->since_us == other->since_us &&
+               (task->rank < other->rank ||
+                (task->rank == other->rank && task->order < other->order))))))
             best = i;
     }
     return best;
@@ -553,6 +556,7 @@ static void model_offer(struct model *model, struct task_queue *queue, unsigned 
                                 .type = (int)roll(seed, 3),
                                 .priority = 1 + (int)roll(seed, 5),
                                 .since_us = roll(seed, 10),
+                                .rank = roll(seed, 3),
                                 .is_suspect = roll(seed, 4) == 0,
                                 .order = ++model->clock};
     task_queue_offer(queue,
@@ -560,6 +564,7 @@ static void model_offer(struct model *model, struct task_queue *queue, unsigned 
                                                .type = types[task->type],
                                                .priority = task->priority,
                                                .since_us = task->since_us,
+                                               .rank = task->rank,
                                                .is_suspect = task->is_suspect},
                      0);
 }
