@@ -10,7 +10,7 @@ load ../../nodes.bash
 load ../../integration/fleet/load.bash
 
 NODES=(b c)
-LEASE_MS=3000
+LEASE_MS=2000
 SLOTS=8 # of each worker; two workers a node
 
 setup() {
@@ -104,11 +104,11 @@ back() {
 # activities has one end in its history. What ran behind the cable may have run twice, and counted
 # once.
 check() {
-  local i
-  for ((i = 1; i <= $1; i++)); do
-    run -0 --separate-stderr client workflow result --id "fan-$i" --wait 120s --output json
+  local flow
+  for ((flow = 1; flow <= $1; flow++)); do
+    run -0 --separate-stderr client workflow result --id "fan-$flow" --wait 120s --output json
     jq -e '.result == 1000' <<<"$output"
-    history "fan-$i" | jq -e '
+    history "fan-$flow" | jq -e '
       [.events[].activityTaskScheduledEventAttributes | select(. != null) | .activityId] as $scheduled
       | [.events[].activityTaskCompletedEventAttributes | select(. != null) | .scheduledEventId] as $completed
       | [.events[] | select(.eventType | test("ACTIVITY_TASK_(FAILED|TIMED_OUT|CANCELED)"))] as $other
@@ -131,7 +131,7 @@ check() {
 }
 
 @test "the cable cut for longer than the lease, three times: the other node goes on, then both" {
-  load_start 6 40 work-queue
+  load_start 6 120 work-queue
   await in_flight_is_at_least $((3 * SLOTS))
   local cut before
   for cut in $((2 * LEASE_MS)) $((3 * LEASE_MS)) $((LEASE_MS + 500)); do
@@ -147,7 +147,7 @@ check() {
 }
 
 @test "workers killed behind a cut cable: their node brings them back, and each task ends once" {
-  load_start 4 40 work-queue
+  load_start 4 100 work-queue
   await in_flight_is_at_least $((3 * SLOTS))
   cable_cut b
   # shellcheck disable=SC2046
