@@ -46,7 +46,7 @@ static enum tone state_tone(const char *state)
     } tones[] = {{"ready", TONE_GOOD},    {"starting", TONE_WARN}, {"draining", TONE_WARN},
                  {"drained", TONE_WARN},  {"backoff", TONE_BAD},   {"failed", TONE_BAD},
                  {"killing", TONE_BAD},   {"bad", TONE_BAD},       {"running", TONE_GOOD},
-                 {"stopping", TONE_WARN}, {"well", TONE_GOOD}};
+                 {"stopping", TONE_WARN}, {"well", TONE_GOOD},     {"degraded", TONE_WARN}};
     for (size_t i = 0; i < sizeof tones / sizeof tones[0]; i++) {
         if (strcmp(tones[i].state, state) == 0)
             return tones[i].tone;

@@ -109,6 +109,7 @@ embed() { # ID
   gpu_is MIG-1 bad "xid 79 (fell off the bus)"
   gpu_is MIG-0 well
   [ "$(pid_of gpu/0)" = "$first" ]
+  client fleet status | grep -F "bad (xid 79 (fell off the bus))"
   metrics >"$FLEET_DIR/metrics"
   grep -F 'argosy_gpu_state{gpu="1",uuid="MIG-1",state="bad"} 1' "$FLEET_DIR/metrics"
   grep -F 'argosy_gpu_state{gpu="0",uuid="MIG-0",state="well"} 1' "$FLEET_DIR/metrics"
@@ -225,6 +226,27 @@ embed() { # ID
   await process_is gpu/0 ready
   await process_is gpu/1 ready
   await gpu_is MIG-0 well
+}
+
+@test "a reload takes over what counts as trouble, and who watches" {
+  gpu_fleet
+  local first helper
+  await gpu_is MIG-1 well
+  first=$(pid_of gpu/0)
+  helper=$(pid_of gpu-health)
+  sed -i 's/gpu_health: {/gpu_health: {fatal_xids: [31], /' "$FLEET_DIR/fleet.yaml"
+  client fleet reload
+  [ "$(pid_of gpu-health)" = "$helper" ] # rules are not its business
+  xid 31 8
+  await process_is gpu/1 drained
+  gpu_is MIG-1 bad "xid 31 (memory page fault)"
+  sed -i 's/gpu_health: {/gpu_health: {enabled: false, /' "$FLEET_DIR/fleet.yaml"
+  client fleet reload
+  await gpu_is MIG-0 unwatched
+  gpu_is MIG-1 bad "xid 31 (memory page fault)" # nobody said that it is well
+  has_no_helper() { ! status | jq -e 'any(.nodes[].processes[]; .name == "gpu-health")' >/dev/null; }
+  await has_no_helper
+  [ "$(pid_of gpu/0)" = "$first" ]
 }
 
 @test "without NVML the fleet runs, and its GPUs are unwatched" {
