@@ -43,12 +43,11 @@ void oom_counter_init_at(struct oom_counter *counter, const char *path, bool is_
 static bool init_in_cgroup(struct oom_counter *counter, const char *controller, const char *name)
 {
     char folder[PATH_MAX];
-    char path[PATH_MAX + 32];
+    char path[PATH_MAX];
     uint64_t count;
-    if (cgroup_locate("/proc/self", controller, folder, NULL) != 0)
-        return false;
-    snprintf(path, sizeof path, "%s/%s", folder, name);
-    if (!oom_counter_read(path, &count))
+    if (cgroup_locate("/proc/self", controller, folder, NULL) != 0 ||
+        snprintf(path, sizeof path, "%s/%s", folder, name) >= (int)sizeof path ||
+        !oom_counter_read(path, &count))
         return false;
     oom_counter_init_at(counter, path, false);
     return true;

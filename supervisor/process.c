@@ -150,7 +150,7 @@ struct variables {
     struct fleet_variable entries[VARIABLE_MAX];
     size_t count;
     char supervisor_pid[16];
-    char mps_percentage[8];
+    char mps_percentage[16];
 };
 
 static void add_variable(struct variables *variables, const char *name, const char *value)
