@@ -44,21 +44,20 @@ void replan_follow_cpuset(struct node *node)
     struct topology *topology = node->plan.topology;
     struct plan plan = {0};
     struct error err = {0};
+    cpu_set_t allowed;
+    char cpus[128], quoted[ERROR_TEXT_MAX];
     if (node->is_stopping || !topology_has_changed(topology))
         return;
+    topology_get_allowed(&allowed);
+    log_info("cpuset.changed", "processors=%s", placement_format_cpus(&allowed, cpus, sizeof cpus));
     int code = plan_create_again(&node->source, &node->plan, &plan, &err);
-    if (code == 0)
+    if (code == 0) {
+        misplace_pinned(node);
         code = node_adopt_plan(node, &plan, &err);
+    }
     plan_destroy(&plan);
     if (code != 0) {
-        char quoted[ERROR_TEXT_MAX];
         log_error("cpuset.not_followed", "error=%s", log_quote(err.text, quoted, sizeof quoted));
-        topology_get_allowed(&topology->allowed); /* once for each change */
-        return;
+        topology->allowed = allowed; /* once for each change */
     }
-    char cpus[128];
-    placement_format_cpus(&node->plan.topology->allowed, cpus, sizeof cpus);
-    log_info("cpuset.changed", "processors=%s", cpus);
-    misplace_pinned(node);
-    replan_move(node);
 }
