@@ -56,6 +56,12 @@ void lifecycle_started(struct lifecycle *lifecycle, uint64_t now_ns)
     lifecycle->has_progress = false;
 }
 
+void lifecycle_postpone(struct lifecycle *lifecycle, uint64_t until_ns)
+{
+    ASSERT(lifecycle->state == LIFECYCLE_BACKOFF);
+    lifecycle->deadline_ns = until_ns;
+}
+
 void lifecycle_again(struct lifecycle *lifecycle)
 {
     move(lifecycle, LIFECYCLE_IDLE);

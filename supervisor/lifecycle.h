@@ -88,6 +88,9 @@ void lifecycle_started(struct lifecycle *lifecycle, uint64_t now_ns);
 /* stopped -> idle: it is wanted again. */
 void lifecycle_again(struct lifecycle *lifecycle);
 
+/* backoff: its next start waits until then. */
+void lifecycle_postpone(struct lifecycle *lifecycle, uint64_t until_ns);
+
 /* starting -> ready. Late news of a process that is being stopped change nothing. */
 void lifecycle_ready(struct lifecycle *lifecycle, uint64_t now_ns);
 

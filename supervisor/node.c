@@ -12,6 +12,7 @@
 #include "common/gpu_name.h"
 #include "common/log.h"
 #include "supervisor/node_log.h"
+#include "supervisor/breaker.h"
 #include "supervisor/order.h"
 #include "supervisor/replan.h"
 
@@ -133,7 +134,8 @@ static void write_row(const struct node *node, struct status_process *row,
     if (death != NULL)
         death_format(death, row->death);
     row->memory_limit_bytes = process->memory.limit_bytes;
-    row->is_crash_looping = death_history_row(&lifecycle->deaths) >= DEATH_LOOP_COUNT;
+    row->is_crash_looping = death_history_row(&lifecycle->deaths) >= DEATH_LOOP_COUNT ||
+                            breaker_is_open(&node->roster, process, clock_monotonic_ns());
     write_place(row, process, node->plan.topology);
 }
 
@@ -186,6 +188,9 @@ static void note_death(struct node *node, const struct process *process, pid_t p
 {
     char reason[DEATH_TEXT_MAX];
     log_death(process, pid, death_format(death, reason));
+    if (process->lifecycle.state == LIFECYCLE_BACKOFF &&
+        breaker_was_opened(&node->roster, process, clock_monotonic_ns()))
+        log_error("group.crash_looping", "group=%s started=\"one at a time\"", process->group);
     if (process->rank == PROCESS_RANK_WORKER && pid != 0) {
         link_channel_add(&node->channel, pid, process->instance_id, reason);
         link_channel_send(&node->channel, roster_link(&node->roster)->link_fd);
@@ -314,12 +319,16 @@ void node_replace(struct process *process, enum death_cause cause)
 void node_tick(struct node *node, struct process *process)
 {
     enum lifecycle_action action = process_tick(process);
+    uint64_t now_ns = clock_monotonic_ns();
     char cause[DEATH_TEXT_MAX];
     switch (action) {
     case LIFECYCLE_DO_NOTHING:
         return;
     case LIFECYCLE_DO_START:
-        node_start(node, process);
+        if (breaker_may_start(&node->roster, process, now_ns))
+            node_start(node, process);
+        else
+            lifecycle_postpone(&process->lifecycle, now_ns + BREAKER_LOOK_NS);
         return;
     case LIFECYCLE_DO_TERM:
         log_replacing(process);

@@ -131,6 +131,22 @@ static void restarts_are_spaced_out(void **state)
     assert_true(fake_fleet_has_output("event=process.crash_looping"));
 }
 
+static void dying_group_is_started_one_at_a_time(void **state)
+{
+    (void)state;
+    fake_fleet_start("groups:\n- {name: good, kind: cpu, processes: 1}\n"
+                     "- {name: bad, kind: cpu, processes: 6,"
+                     " environment: [{name: FAKE_MODE, value: \"exit:70\"}]}\n");
+    /* three lives each, then each start is a trial: it goes on, and the others live */
+    int plan_lines = 6;
+    for (int i = 0; i < plan_lines + 6 * 3 + 4; i++)
+        fake_fleet_wait("bad/", NULL);
+    assert_true(fake_fleet_has_output("event=group.crash_looping group=bad"));
+    assert_false(fake_fleet_has("good/0 term"));
+    kill(fake_fleet_pid, SIGTERM);
+    assert_int_equal(fake_fleet_wait_exit(), EXIT_OK);
+}
+
 static void bad_config_is_not_restarted(void **state)
 {
     (void)state;
@@ -410,6 +426,7 @@ int main(void)
         TEST(killed_worker_is_replaced_and_told),
         TEST(death_without_a_link_is_told_to_the_next),
         TEST(restarts_are_spaced_out),
+        TEST(dying_group_is_started_one_at_a_time),
         TEST(bad_config_is_not_restarted),
         TEST(engine_without_a_future_ends_the_fleet),
         TEST(fleet_ends_when_no_worker_can_run),
