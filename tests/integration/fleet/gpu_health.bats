@@ -108,6 +108,8 @@ embed() { # ID
   await process_is gpu/1 drained
   gpu_is MIG-1 bad "xid 79 (fell off the bus)"
   gpu_is MIG-0 well
+  client fleet status | grep -E 'gpu MIG-1 .*bad \(xid 79 \(fell off the bus\)\)'
+  client top --once --interval 100ms | grep -E '^MIG-1 .*node-1 .*bad .*xid 79'
   [ "$(pid_of gpu/0)" = "$first" ]
   client fleet status | grep -F "bad (xid 79 (fell off the bus))"
   metrics >"$FLEET_DIR/metrics"

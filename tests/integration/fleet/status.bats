@@ -54,6 +54,17 @@ tree() {
   client workflow result --id fan-1 --wait 120s
 }
 
+@test "the progress of the last heartbeat" {
+  client workflow start --type FanWorkflow --task-queue cpu-queue --id beats-1 \
+    --input '{"queue": "work-queue", "type": "probe_beat", "count": 1}'
+  beats() { tree | grep -qE "probe_beat beats-1 [^ ]+ attempt 1 [1-9][0-9]*$"; }
+  await beats
+  client fleet status --output json | jq -e '[.nodes[].processes[].tasks[]? | select(.type == "probe_beat")] |
+    length == 1 and (.[0].progress | tonumber) > 0 and (.[0].heartbeatAgeUs | tonumber) >= 0'
+  : >"$PROBE_DIR/release"
+  client workflow result --id beats-1 --wait 60s
+}
+
 @test "one node alone, and none of that name" {
   run -0 --separate-stderr client fleet status --node node-1
   [[ "$output" == *"node node-1: running"* ]]
