@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * command_embed: `argosy embed`: a file of texts becomes a file of vectors, as a durable job
- * (workflows/embed_file.h).
+ * (workflows/embed/embed_file.h).
  *
  * The job's id comes from its texts, model and format: the same command again is the same job,
  * under way or done, whatever became of the command before.

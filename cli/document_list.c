@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "storage/vectors.h"
-#include "workflows/document_text.h"
+#include "workflows/ingest/document_text.h"
 
 #define LIST_BYTES_MAX ((size_t)1 << 30)
 

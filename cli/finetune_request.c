@@ -14,7 +14,7 @@
 #include "models/file.h"
 #include "models/sha256.h"
 #include "workflows/artifact_reference.h"
-#include "workflows/fine_tune.h"
+#include "workflows/finetune/fine_tune.h"
 
 /* Hexadecimal digits of a job id that is made up: no two of a million jobs share them. */
 #define JOB_HASH_DIGITS 16

@@ -11,7 +11,7 @@
 
 #include "cli/command.h"
 #include "storage/artifact.h"
-#include "workflows/dataset.h"
+#include "workflows/finetune/dataset.h"
 
 extern const struct option finetune_options[];
 

@@ -10,7 +10,7 @@
 #include "common/utf8.h"
 #include "storage/artifact.h"
 #include "workflows/artifact_reference.h"
-#include "workflows/ingest_request.h"
+#include "workflows/ingest/ingest_request.h"
 #include "workflows/shipped.h"
 
 /* Between two looks at the progress; the wait itself ends with the run. */

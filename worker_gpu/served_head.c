@@ -10,7 +10,7 @@
 #include "models/model_config.h"
 #include "models/model_store.h"
 #include "worker_gpu/artifact_bytes.h"
-#include "workflows/fine_tune.h"
+#include "workflows/finetune/fine_tune.h"
 
 /* 1,024 labels of 4,096 numbers, or of 256 bytes, with room to spare. */
 #define WEIGHTS_SIZE_MAX     ((uint64_t)20 << 20)

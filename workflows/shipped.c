@@ -5,11 +5,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "workflows/embed_file.h"
+#include "workflows/embed/embed_file.h"
 #include "workflows/evaluation/evaluate.h"
-#include "workflows/fine_tune.h"
-#include "workflows/ingest_activity.h"
-#include "workflows/search_activity.h"
+#include "workflows/finetune/fine_tune.h"
+#include "workflows/ingest/ingest_activity.h"
+#include "workflows/search/search_activity.h"
 #include "workflows/text_activity.h"
 
 static const struct {

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "common/assert.h"
-#include "workflows/dataset.h"
+#include "workflows/finetune/dataset.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

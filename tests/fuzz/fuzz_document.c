@@ -9,7 +9,7 @@
 #include "common/assert.h"
 #include "common/buffer.h"
 #include "common/utf8.h"
-#include "workflows/document_text.h"
+#include "workflows/ingest/document_text.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -9,9 +9,9 @@
 
 #include "common/assert.h"
 #include "storage/artifact.h"
-#include "workflows/chunk_file.h"
+#include "workflows/ingest/chunk_file.h"
 #include "workflows/failure.h"
-#include "workflows/ingest_request.h"
+#include "workflows/ingest/ingest_request.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

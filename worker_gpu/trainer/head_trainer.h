@@ -19,7 +19,7 @@
 
 #include "worker_gpu/trainer/trainer.h"
 #include "worker_gpu/trainer/training_set.h"
-#include "workflows/training_options.h"
+#include "workflows/finetune/training_options.h"
 
 #define HEAD_BETA1   0.9
 #define HEAD_BETA2   0.999

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * training_activities: train_classifier and evaluate_classifier (workflows/fine_tune.h).
+ * training_activities: train_classifier and evaluate_classifier (workflows/finetune/fine_tune.h).
  *
  * Training runs on the activity's own thread, beside the compute thread: the encoder's part was
  * done before, by embed_artifact. Its heartbeat is sent by the loop that trains:

@@ -11,8 +11,8 @@
 #include "models/model_config.h"
 #include "storage/artifact.h"
 #include "workflows/artifact_reference.h"
-#include "workflows/dataset.h"
-#include "workflows/fine_tune.h"
+#include "workflows/finetune/dataset.h"
+#include "workflows/finetune/fine_tune.h"
 
 /* ---- labels ---- */
 

@@ -2,7 +2,7 @@
 /*
  * training_data: a part of a dataset from its artifacts: the labels from the JSONL of examples, the
  * vectors mapped from the files that embedding made, so that they take no more memory than the
- * kernel thinks useful (workflows/fine_tune.h: stored, vectors).
+ * kernel thinks useful (workflows/finetune/fine_tune.h: stored, vectors).
  *
  * Threading: one thread at a time per data.
  */

@@ -11,7 +11,7 @@
 #include "common/error.h"
 #include "worker_gpu/trainer/trainer.h"
 #include "worker_gpu/trainer/training_data.h"
-#include "workflows/fine_tune.h"
+#include "workflows/finetune/fine_tune.h"
 
 struct training_inputs {
     struct fine_tune_request request;

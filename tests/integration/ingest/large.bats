@@ -21,9 +21,9 @@ peak_kib() {
   awk '/^VmHWM/ { print $2 }' "/proc/$(workers "$1" | head -n 1)/status"
 }
 
-# bound NAME: a number that workflows/ingest_activity.h promises.
+# bound NAME: a number that workflows/ingest/ingest_activity.h promises.
 bound() {
-  awk -v name="$1" '$1 == "#define" && $2 == name { print $3 }' "$ARGOSY_SOURCE_DIR/workflows/ingest_activity.h"
+  awk -v name="$1" '$1 == "#define" && $2 == name { print $3 }' "$ARGOSY_SOURCE_DIR/workflows/ingest/ingest_activity.h"
 }
 
 # long_words FROM TO: paragraphs of four words, each of 240 characters, which is one unknown token: chunks

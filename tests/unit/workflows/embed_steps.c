@@ -14,7 +14,7 @@
 #include "tests/test.h"
 #include "tests/unit/worker_gpu/fake_sdk.h"
 #include "tests/unit/worker_gpu/fake_storage.h"
-#include "workflows/embed_file.h"
+#include "workflows/embed/embed_file.h"
 #include "workflows/failure.h"
 #include "workflows/shipped.h"
 

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "tests/test.h"
-#include "workflows/training_options.h"
+#include "workflows/finetune/training_options.h"
 
 static void assert_near(double value, double expected)
 {

@@ -3,7 +3,7 @@
  * dataset: everything that is wrong with a file is found, with its line; duplicates, contradictions
  * and leaks; the split against figures worked out by hand.
  */
-#include "workflows/dataset.h"
+#include "workflows/finetune/dataset.h"
 
 #include <stdio.h>
 #include <string.h>

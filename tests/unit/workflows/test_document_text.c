@@ -3,7 +3,7 @@
  * document_text: what is read out of plain text, Markdown, HTML and PDF, under which encodings, and
  * what is refused.
  */
-#include "workflows/document_text.h"
+#include "workflows/ingest/document_text.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -3,7 +3,7 @@
  * embed_file: the commands that EmbedFileWorkflow makes of hand-written histories: which parts are
  * under way at once, what it says of its progress, and how it ends.
  */
-#include "workflows/embed_file.h"
+#include "workflows/embed/embed_file.h"
 
 #include <stdio.h>
 #include <string.h>

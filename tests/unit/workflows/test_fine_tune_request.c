@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_fine_tune_request: what a request of FineTuneWorkflow may say, and how wrong ones are named.
  */
-#include "workflows/fine_tune.h"
+#include "workflows/finetune/fine_tune.h"
 
 #include <stdio.h>
 #include <string.h>

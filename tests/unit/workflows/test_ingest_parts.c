@@ -10,11 +10,11 @@
 #include <unistd.h>
 
 #include "tests/test.h"
-#include "workflows/chunk_file.h"
-#include "workflows/digest_table.h"
+#include "workflows/ingest/chunk_file.h"
+#include "workflows/ingest/digest_table.h"
 #include "workflows/failure.h"
-#include "workflows/ingest_request.h"
-#include "workflows/section_list.h"
+#include "workflows/ingest/ingest_request.h"
+#include "workflows/ingest/section_list.h"
 
 #define ID      "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 #define SOURCE  "{\"artifact\": \"" ID "\", \"size\": 7, \"name\": \"a.md\"}"
