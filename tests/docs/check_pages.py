@@ -5,7 +5,7 @@ that argosy has, C code is that of the examples, and the lines of docs/failures.
 
 usage: check_pages.py BIN_DIR
 """
-import functools, pathlib, re, subprocess, sys
+import collections, functools, pathlib, re, subprocess, sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 ARGOSY = pathlib.Path(sys.argv[1]) / "argosy"
@@ -107,13 +107,15 @@ def check_code(page):
 
 
 def tests_by_name():
-    """By the file's name, and by CTest's."""
-    tests = {path.stem.removeprefix("test_"): path for path in ROOT.glob("tests/**/*")
-             if path.suffix in (".bats", ".c")}
+    """Files by their name, and by CTest's."""
+    tests = collections.defaultdict(set)
+    for path in ROOT.glob("tests/**/*"):
+        if path.suffix in (".bats", ".c"):
+            tests[path.stem.removeprefix("test_")].add(path)
     for listing in ROOT.glob("tests/**/CMakeLists.txt"):
         for name, file in re.findall(r"^ *argosy_\w*test\((\w+)\s+(?:SCRIPT|SOURCES)\s+([\w.]+)",
                                      listing.read_text(), re.M):
-            tests[name] = listing.parent / file
+            tests[name].add(listing.parent / file)
     return tests
 
 
@@ -125,11 +127,11 @@ def check_failures():
     lines = [line for line in page.read_text().splitlines() if line.startswith("| ")][1:]
     for line in lines:
         names = re.findall(r"`(?:[a-z_]+/)?([a-z_]+)`", line)
-        found = {tests[name] for name in names if name in tests}
+        found = set().union(*(tests[name] for name in names))
         if not found:
             complain(page, f"names no test: {line}")
         named |= found
-    for path in set(tests.values()) - named:
+    for path in set().union(*tests.values()) - named:
         if path.is_relative_to(ROOT / "tests/fault"):
             complain(page, f"no line for {path.relative_to(ROOT)}")
     return len(lines)
