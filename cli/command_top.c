@@ -295,10 +295,8 @@ static int top_run(const struct invocation *invocation, struct error *err)
     bool is_live = !parsed_has(parsed, "once") && !invocation->json && terminal_is_there();
     if (interval_ms < INTERVAL_MS_MIN)
         return command_usage(invocation, "--interval is at least %d ms", INTERVAL_MS_MIN);
-    static struct top top; /* large: its history */
-    top = (struct top){.interval_ms = interval_ms,
-                       .view = {.interval_ms = interval_ms, .sort = TOP_SORT_NAME},
-                       .question = {.node = parsed_text(parsed, "node"), .waits = !is_live}};
+    struct top top = {.interval_ms = interval_ms,
+                      .question = {.node = parsed_text(parsed, "node"), .waits = !is_live}};
     int code = session_open(invocation, &top.session, err);
     if (code != 0)
         return code;

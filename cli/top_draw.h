@@ -25,8 +25,7 @@ enum top_sort { TOP_SORT_NAME, TOP_SORT_CPU, TOP_SORT_MEMORY, TOP_SORT_TASKS, TO
 #define TOP_HISTORY_MAX 512
 
 struct top_view {
-    uint32_t rows;       /* of the terminal; 0: as many as there are, and no line of keys */
-    int64_t interval_ms; /* how often it is looked */
+    uint32_t rows; /* of the terminal; 0: as many as there are, and no line of keys */
     enum top_section section;
     enum top_sort sort;
     size_t scroll; /* rows of a single section that are above the screen */

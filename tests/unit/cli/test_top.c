@@ -128,7 +128,7 @@ static void frame_is_drawn(void **state)
     (void)state;
     setenv("TZ", "UTC", 1);
     json_t *frame = frame_of(before_text, after_text);
-    struct top_view view = {.interval_ms = 1000};
+    struct top_view view = {0};
     struct buffer out;
     top_view_note(&view, frame);
     draw(frame, &view, 0, true, &out);
@@ -185,7 +185,7 @@ static void nothing_is_wider_or_taller_than_the_terminal(void **state)
     (void)state;
     json_t *frame = large_frame(100);
     static const uint32_t columns[] = {1, 20, 40, 80, 200}, rows[] = {1, 2, 5, 10, 24, 60};
-    struct top_view view = {.interval_ms = 1000};
+    struct top_view view = {0};
     for (size_t i = 0; i < TOP_HISTORY_MAX + 10; i++)
         top_view_note(&view, frame);
     assert_int_equal(view.history_count, TOP_HISTORY_MAX);
