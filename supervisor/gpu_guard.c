@@ -294,6 +294,7 @@ static void fill_figures(struct status_gpu *row, const struct gpu_unit *unit)
     row->is_throttled = (unit->figures[GPU_FIGURE_THROTTLE] & throttled) != 0;
     row->last_xid = unit->last_xid <= INT32_MAX ? (int32_t)unit->last_xid : INT32_MAX;
     row->xid_count = unit->xid_count;
+    row->corrected_count = unit->corrected_count;
 }
 
 size_t gpu_guard_fill(const struct node *node, struct status_gpu rows[STATUS_GPU_MAX])

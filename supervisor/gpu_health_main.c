@@ -165,8 +165,9 @@ static int watch(struct watcher *watcher, const struct fleet_gpu_health *config,
     }
     if (code != 0)
         return code;
+    const char *lacks = nvml_lacks(watcher->nvml);
     log_info("nvml.opened", "units=%zu events=%s lacks=%s", nvml_unit_count(watcher->nvml),
-             nvml_has_events(watcher->nvml) ? "true" : "false", nvml_lacks(watcher->nvml));
+             nvml_has_events(watcher->nvml) ? "true" : "false", lacks[0] != '\0' ? lacks : "none");
     code = run(watcher, err);
     nvml_close(watcher->nvml);
     return code;

@@ -248,6 +248,16 @@ static int64_t gpu_ecc_errors(const struct status_gpu *gpu)
     return gpu->ecc_errors;
 }
 
+static int64_t gpu_ecc_errors_of_life(const struct status_gpu *gpu)
+{
+    return gpu->ecc_errors_of_life;
+}
+
+static int64_t gpu_ecc_corrected(const struct status_gpu *gpu)
+{
+    return (int64_t)gpu->corrected_count;
+}
+
 static int64_t gpu_rows_remapped(const struct status_gpu *gpu)
 {
     return gpu->rows_remapped;
@@ -288,6 +298,10 @@ static const struct gpu_family {
      sample},
     {"argosy_gpu_ecc_uncorrected_errors_total", "counter",
      "Memory errors not corrected, since the driver was loaded.", gpu_ecc_errors, sample},
+    {"argosy_gpu_ecc_uncorrected_lifetime_errors_total", "counter",
+     "Memory errors not corrected, in the GPU's life.", gpu_ecc_errors_of_life, sample},
+    {"argosy_gpu_ecc_corrected_events_total", "counter",
+     "Reports of the driver of corrected memory errors.", gpu_ecc_corrected, sample},
     {"argosy_gpu_remapped_rows", "gauge", "Rows of memory replaced by spare ones.",
      gpu_rows_remapped, sample},
     {"argosy_gpu_row_remap_pending", "gauge", "Whether a replacement waits for a reset.",

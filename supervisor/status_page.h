@@ -81,7 +81,8 @@ struct status_gpu {
     int32_t row_pending;        /* 1: a replacement waits for a reset */
     int32_t row_failure;        /* 1: a row could not be replaced */
     int32_t last_xid;           /* 0: none */
-    uint64_t xid_count;         /* since the supervisor started */
+    uint64_t xid_count;         /* since the supervisor started; so is the next */
+    uint64_t corrected_count;   /* reports of corrected memory errors */
     bool is_throttled;          /* slowed down by heat or power */
 };
 

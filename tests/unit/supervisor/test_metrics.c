@@ -76,6 +76,8 @@ static void fill_gpus(void)
                                          .memory_used_bytes = INT64_C(5) << 30,
                                          .memory_total_bytes = INT64_C(80) << 30,
                                          .ecc_errors = 2,
+                                         .ecc_errors_of_life = 9,
+                                         .corrected_count = 5,
                                          .rows_remapped = 3,
                                          .row_pending = 1,
                                          .last_xid = 79,
@@ -89,6 +91,7 @@ static void fill_gpus(void)
                                          .memory_used_bytes = STATUS_UNKNOWN,
                                          .memory_total_bytes = STATUS_UNKNOWN,
                                          .ecc_errors = STATUS_UNKNOWN,
+                                         .ecc_errors_of_life = STATUS_UNKNOWN,
                                          .rows_remapped = STATUS_UNKNOWN,
                                          .row_pending = STATUS_UNKNOWN,
                                          .row_failure = STATUS_UNKNOWN};
@@ -220,6 +223,8 @@ static void gpus_are_told(void **state)
     expect_line("argosy_gpu_memory_size_bytes{gpu=\"0\",uuid=\"GPU-a\"} 85899345920");
     expect_line("argosy_gpu_throttled{gpu=\"0\",uuid=\"GPU-a\"} 1");
     expect_line("argosy_gpu_ecc_uncorrected_errors_total{gpu=\"0\",uuid=\"GPU-a\"} 2");
+    expect_line("argosy_gpu_ecc_uncorrected_lifetime_errors_total{gpu=\"0\",uuid=\"GPU-a\"} 9");
+    expect_line("argosy_gpu_ecc_corrected_events_total{gpu=\"0\",uuid=\"GPU-a\"} 5");
     expect_line("argosy_gpu_remapped_rows{gpu=\"0\",uuid=\"GPU-a\"} 3");
     expect_line("argosy_gpu_row_remap_pending{gpu=\"0\",uuid=\"GPU-a\"} 1");
     expect_line("argosy_gpu_row_remap_failed{gpu=\"0\",uuid=\"GPU-a\"} 0");
