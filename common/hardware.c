@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #define DRIVER_FOLDER "/proc/driver/nvidia/gpus"
+#define CAPABILITIES  "/proc/driver/nvidia/capabilities"
 #define CGROUP_QUOTA  "/sys/fs/cgroup/cpu.max"
 #define MIG_PREFIX    "MIG-"
 
@@ -103,6 +104,21 @@ static bool read_gpu(const char *root, const char *entry, struct hardware_gpu *r
         return false;
     *ret_gpu = gpu;
     return true;
+}
+
+/* Whether it has MIG slices: the driver has a folder for each GPU instance. */
+static bool is_divided(const char *root, int minor)
+{
+    char path[PATH_MAX];
+    snprintf(path, sizeof path, "%s" CAPABILITIES "/gpu%d/mig", root, minor);
+    DIR *folder = opendir(path);
+    bool is_found = false;
+    struct dirent *entry;
+    while (folder != NULL && !is_found && (entry = readdir(folder)) != NULL)
+        is_found = has_prefix(entry->d_name, "gi");
+    if (folder != NULL)
+        closedir(folder);
+    return is_found;
 }
 
 static int compare_gpus(const void *left, const void *right)
@@ -221,8 +237,11 @@ void hardware_detect(const char *root, struct hardware *ret_hardware)
     if (ret_hardware->gpu_count == 0)
         read_device_files(root, ret_hardware);
     qsort(ret_hardware->gpus, ret_hardware->gpu_count, sizeof ret_hardware->gpus[0], compare_gpus);
-    for (size_t i = 0; i < ret_hardware->gpu_count; i++)
-        ret_hardware->gpus[i].ordinal = (int)i;
+    for (size_t i = 0; i < ret_hardware->gpu_count; i++) {
+        struct hardware_gpu *gpu = &ret_hardware->gpus[i];
+        gpu->ordinal = (int)i;
+        gpu->is_divided = is_divided(root, gpu->minor);
+    }
     keep_visible(ret_hardware);
 }
 

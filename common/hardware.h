@@ -9,6 +9,7 @@
 #ifndef ARGOSY_COMMON_HARDWARE_H
 #define ARGOSY_COMMON_HARDWARE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* NVIDIA's driver supports at most 64 per machine. */
@@ -23,6 +24,7 @@ struct hardware_gpu {
     char bus_id[24]; /* "0000:3b:00.0" in lower case; a slice has its GPU's; empty when unknown */
     char uuid[64];   /* "GPU-...", "MIG-..."; empty when unknown */
     char model[64];  /* "NVIDIA H100 80GB HBM3"; empty when unknown */
+    bool is_divided; /* into MIG slices: a program that names it gets the first of them */
 };
 
 struct hardware {

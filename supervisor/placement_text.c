@@ -88,6 +88,8 @@ static void print_machine(const struct topology *topology, struct buffer *out)
                 buffer_printf(out, " %s", texts[j]);
         }
         print_nodes(topology, topology->gpus[i].nodes, out);
+        if (gpu->is_divided)
+            buffer_append_text(out, ", divided by MIG: gpus names its slices");
         buffer_append_byte(out, '\n');
     }
 }

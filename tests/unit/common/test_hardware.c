@@ -142,6 +142,11 @@ static void slices_are_where_their_gpu_is(void **state)
     write_file("/proc/driver/nvidia/gpus/0000:af:00.0/information",
                "Model: NVIDIA A100\nGPU UUID: GPU-bb22\nDevice Minor: 1\n");
     write_file("/dev/nvidia1", "");
+    write_file("/proc/driver/nvidia/capabilities/gpu1/mig/gi3/ci0/access", "");
+    write_file("/proc/driver/nvidia/capabilities/gpu0/mig/config", "");
+    hardware_detect(root, &hardware);
+    assert_false(hardware.gpus[0].is_divided);
+    assert_true(hardware.gpus[1].is_divided);
     setenv("CUDA_VISIBLE_DEVICES", "MIG-GPU-bb22/1/0,MIG-7", 1);
     hardware_detect(root, &hardware);
     unsetenv("CUDA_VISIBLE_DEVICES");

@@ -199,6 +199,44 @@ static void two_processes_share_one_gpu(void **state)
     expect_cpus("gpu/1", 3, 4);
 }
 
+/* A number holds only as long as nobody adds a GPU. */
+static void gpus_are_named_by_uuid(void **state)
+{
+    (void)state;
+    make_machine("[numa] core:8 pu:1", 3);
+    strcpy(topology.gpus[0].gpu.uuid, "GPU-aa");
+    strcpy(topology.gpus[1].gpu.uuid, "GPU-bb");
+    topology.gpus[1].gpu.is_divided = true;
+    topology.gpus[2].gpu.ordinal = 2; /* the driver did not tell */
+    plan("groups: [{name: gpu, kind: gpu, processes: 4, processes_per_gpu: 2}]\n");
+    assert_string_equal(find("gpu/0")->device, "GPU-aa");
+    assert_string_equal(find("gpu/1")->device, "GPU-bb");
+    assert_string_equal(find("gpu/2")->device, "2");
+    assert_string_equal(find("gpu/3")->device, "GPU-aa");
+    assert_int_equal(find("gpu/3")->device_users, 2);
+    assert_int_equal(find("gpu/1")->device_users, 1);
+    struct buffer text = {0};
+    placement_print(&placement, &text);
+    assert_non_null(
+        strstr(buffer_text(&text), "GPU-bb NUMA node 0, divided by MIG: gpus names its slices\n"));
+    buffer_fini(&text);
+}
+
+/* The only GPU there is has the slices that the configuration names. */
+static void a_slice_is_where_the_only_gpu_is(void **state)
+{
+    (void)state;
+    make_machine("pack:2 [numa] core:4 pu:1", 1);
+    topology.gpus[0].nodes = 2;
+    plan("groups: [{name: g, kind: gpu, device: cuda, gpus: [MIG-1, MIG-2]}]\n");
+    assert_int_equal(placement.pin_count, 6); /* with engine, link, storage and gpu-health */
+    assert_string_equal(find("g/1")->device, "MIG-2");
+    assert_int_equal(find("g/1")->gpu, 0);
+    assert_int_equal(find("g/1")->memory_node, 1);
+    expect_cpus("g/0", 4, 5);
+    expect_cpus("g/1", 6, 7);
+}
+
 /* The cpuset left no core on the GPU's node. */
 static void gpu_without_near_cores_is_said_to_be_far(void **state)
 {
@@ -330,6 +368,8 @@ int main(void)
         TEST(two_sockets_with_eight_gpus),
         TEST(gpu_workers_get_all_where_no_cpu_worker_is),
         TEST(two_processes_share_one_gpu),
+        TEST(gpus_are_named_by_uuid),
+        TEST(a_slice_is_where_the_only_gpu_is),
         TEST(gpu_without_near_cores_is_said_to_be_far),
         TEST(gpu_workers_crowd_out_cpu_workers),
         TEST(groups_may_be_pinned_to_nodes_or_not_at_all),
