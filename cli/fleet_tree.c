@@ -86,6 +86,14 @@ static void slots_text(const json_t *process, char *text, size_t size)
         strcpy(text, "-");
 }
 
+/* Near its limit a process is about to be ended. */
+static enum tone memory_tone(const json_t *process)
+{
+    int64_t limit = view_number(process, "memoryLimitBytes");
+    return limit > 0 && view_number(process, "memoryBytes") > limit / 10 * 9 ? TONE_WARN
+                                                                             : TONE_PLAIN;
+}
+
 static const char *memory_text(const json_t *process, char text[OUTPUT_BYTES_SIZE])
 {
     int64_t bytes = view_number(process, "memoryBytes");
@@ -187,7 +195,8 @@ static void draw_row(struct tree *tree, const json_t *process)
         drawing_right(drawing, restarts > 0 ? TONE_WARN : TONE_PLAIN, number, tree->restarts_end);
     }
     if (tree->memory_end > 0)
-        drawing_right(drawing, TONE_PLAIN, memory_text(process, memory), tree->memory_end);
+        drawing_right(drawing, memory_tone(process), memory_text(process, memory),
+                      tree->memory_end);
     if (tree->pid_end > 0) {
         snprintf(number, sizeof number, "%" PRId64, view_number(process, "pid"));
         drawing_right(drawing, TONE_PLAIN, has_pid ? number : "-", tree->pid_end);
@@ -196,6 +205,10 @@ static void draw_row(struct tree *tree, const json_t *process)
     drawing_printf(drawing, TONE_PLAIN, "  %s", is_worker && has_pid ? slots : "-");
     drawing_tab(drawing, tree->slots_end);
     drawing_printf(drawing, TONE_PLAIN, "  %s", fleet_pin_text(process, pin));
+    if (json_is_true(json_object_get(process, "retired")))
+        drawing_put(drawing, TONE_WARN, ", leaves");
+    else if (json_is_true(json_object_get(process, "stale")))
+        drawing_put(drawing, TONE_WARN, ", to be restarted");
     drawing_end(drawing);
 }
 
