@@ -34,6 +34,21 @@ static size_t edit_distance(const char *a, size_t a_length, const char *b, size_
     return rows[a_length % 3][b_length];
 }
 
+/* The only entry that begins with name; NULL when there is none, or more. */
+static const char *find_longer(const char *name, size_t length, const char *const *names,
+                               size_t count)
+{
+    const char *found = NULL;
+    for (size_t i = 0; i < count; i++) {
+        if (strncmp(names[i], name, length) != 0)
+            continue;
+        if (found != NULL)
+            return NULL;
+        found = names[i];
+    }
+    return found;
+}
+
 const char *nearest_name(const char *name, const char *const *names, size_t count)
 {
     size_t length = strlen(name);
@@ -51,5 +66,5 @@ const char *nearest_name(const char *name, const char *const *names, size_t coun
             best_distance = distance;
         }
     }
-    return best;
+    return best == NULL && length >= 3 ? find_longer(name, length, names, count) : best;
 }

@@ -10,7 +10,8 @@
 
 /* The entry of names (count of them, none NULL) with the smallest edit distance (insert, delete,
  * replace, swap neighbours) to name, when that is at most a third of name's length, and at least
- * 1 is allowed; NULL when none is near. Borrowed from names. */
+ * 1 is allowed; else the only entry that begins with name, when name has at least 3 bytes ("grace":
+ * "grace_ms"); NULL when none is near. Borrowed from names. */
 const char *nearest_name(const char *name, const char *const *names, size_t count);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test_text: nearest names, uuids, times and log quoting. */
+/* test_text: uuids, times and log quoting. */
 #include "tests/test.h"
 
 #include <string.h>
@@ -7,27 +7,7 @@
 #include "common/clock.h"
 #include "common/error.h"
 #include "common/log.h"
-#include "common/nearest.h"
 #include "common/uuid.h"
-
-static const char *const names[] = {"slots", "queues", "processes", "workflow", "device"};
-#define NAME_COUNT (sizeof names / sizeof names[0])
-
-static void finds_the_nearest_name(void **state)
-{
-    (void)state;
-    assert_string_equal(nearest_name("slotz", names, NAME_COUNT), "slots");
-    assert_string_equal(nearest_name("prcoesses", names, NAME_COUNT), "processes");
-    assert_string_equal(nearest_name("queue", names, NAME_COUNT), "queues");
-    assert_string_equal(nearest_name("wrokflow", names, NAME_COUNT), "workflow");
-    assert_string_equal(nearest_name("device", names, NAME_COUNT), "device");
-    assert_null(nearest_name("temperature", names, NAME_COUNT));
-    assert_null(nearest_name("", names, NAME_COUNT));
-    char endless[200];
-    memset(endless, 'a', sizeof endless - 1);
-    endless[sizeof endless - 1] = '\0';
-    assert_null(nearest_name(endless, names, NAME_COUNT));
-}
 
 static void formats_uuids_as_version_4(void **state)
 {
@@ -82,7 +62,6 @@ static void parses_log_settings(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(finds_the_nearest_name),
         cmocka_unit_test(formats_uuids_as_version_4),
         cmocka_unit_test(formats_utc),
         cmocka_unit_test(quotes_log_values),
