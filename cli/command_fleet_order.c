@@ -138,6 +138,32 @@ const struct command command_fleet_reload = {
     .run = fleet_reload,
 };
 
+/* ---- upgrade ---- */
+
+static int fleet_upgrade(const struct invocation *invocation, struct error *err)
+{
+    struct fleet_order order = {.operation = {.name = "UPGRADE"},
+                                .noun = "process",
+                                .wanted = "ready",
+                                .is_targetless = true,
+                                .look = look_settled};
+    return fleet_order_run(invocation, &order, err);
+}
+
+const struct command command_fleet_upgrade = {
+    .name = "fleet upgrade",
+    .summary = "replace supervisors in place by the program that is installed now",
+    .arguments = "",
+    .about =
+        "Workers, the engine and storage go on running, and keep the program that they were\n"
+        "started from: argosy fleet restart replaces them, too. A new program that cannot take\n"
+        "over is not used, and nothing happens.",
+    .example = "argosy fleet upgrade --node node-7\n"
+               "argosy fleet restart",
+    .options = {{fleet_order_options, session_options, common_options}},
+    .run = fleet_upgrade,
+};
+
 /* ---- scale ---- */
 
 static const struct option scale_options[] = {

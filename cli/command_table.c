@@ -126,6 +126,7 @@ const struct command *const command_table[] = {
     &command_fleet_undrain,
     &command_fleet_restart,
     &command_fleet_reload,
+    &command_fleet_upgrade,
     &command_fleet_scale,
     &command_fleet_report,
     &command_top,

@@ -18,6 +18,7 @@ extern const struct command command_fleet_drain;
 extern const struct command command_fleet_undrain;
 extern const struct command command_fleet_restart;
 extern const struct command command_fleet_reload;
+extern const struct command command_fleet_upgrade;
 extern const struct command command_fleet_scale;
 extern const struct command command_fleet_report;
 extern const struct command command_demo;

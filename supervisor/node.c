@@ -282,6 +282,18 @@ void node_start(struct node *node, struct process *process)
              process->instance_id);
 }
 
+void node_take_over(struct node *node, struct process *process, int log_fd)
+{
+    struct error err = {0};
+    ASSERT(process_adopt_log(process, log_fd, &err) == 0); /* little, and at the start */
+    watch(node, process, process->pidfd, &process->death_source, take_death);
+    if (process->ready_fd >= 0)
+        watch(node, process, process->ready_fd, &process->ready_source, take_ready);
+    if (log_fd >= 0)
+        node_log_watch(node, process);
+    memory_limit_find(&node->memory, process->name, &process->memory);
+}
+
 void node_stop(struct process *process, bool hurry)
 {
     bool was_alive = lifecycle_is_alive(&process->lifecycle);

@@ -33,6 +33,7 @@ struct node {
     bool is_stopping;
     bool is_announced; /* "fleet ready" was said */
     bool is_hurried;   /* what still runs is to be killed */
+    bool is_upgrading; /* the loop is to become the new program */
     int exit_code;
     struct link_channel channel;
     struct gpu_guard gpus;
@@ -60,6 +61,10 @@ int node_adopt_plan(struct node *node, struct plan *plan, struct error *err);
 
 /* Idle or backoff: starts it. A failure is a death. */
 void node_start(struct node *node, struct process *process);
+
+/* Watches a process that another supervisor started, whose descriptors it has. log_fd is its
+ * output; -1: none. */
+void node_take_over(struct node *node, struct process *process, int log_fd);
 
 /* Drains it for good, or kills it. */
 void node_stop(struct process *process, bool hurry);

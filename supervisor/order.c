@@ -9,6 +9,7 @@
 
 #include "common/assert.h"
 #include "common/log.h"
+#include "supervisor/handover.h"
 #include "supervisor/kept.h"
 #include "supervisor/reload.h"
 
@@ -172,6 +173,20 @@ static int scale(struct node *node, const struct link_order *order, struct error
     return 0;
 }
 
+/* Upgrade */
+
+/* The loop does it, when the answer has been sent. Until there is a new link, the node has a stale
+ * one: who waits for the upgrade sees it by that. */
+static int upgrade(struct node *node, struct error *err)
+{
+    int code = handover_try(node, err);
+    if (code != 0)
+        return code;
+    node->is_upgrading = true;
+    process_set_stale(roster_link(&node->roster));
+    return 0;
+}
+
 /* All orders */
 
 int order_carry_out(struct node *node, const struct link_order *order,
@@ -191,7 +206,7 @@ int order_carry_out(struct node *node, const struct link_order *order,
     case LINK_OPERATION_RELOAD:
         return reload_config(node, ret_text, err);
     case LINK_OPERATION_UPGRADE:
-        break;
+        return upgrade(node, err);
     }
     return error_set(err, ERR_INVALID, "no operation %u", order->operation);
 }

@@ -233,6 +233,14 @@ static int open_log(struct process *process, int *ret_end)
     return log_stream_open(process->log, ret_end);
 }
 
+int process_adopt_log(struct process *process, int log_fd, struct error *err)
+{
+    int code = log_stream_create(&process->writer, log_output_write, &process->log, err);
+    if (code == 0 && log_fd >= 0)
+        log_stream_adopt(process->log, log_fd);
+    return code;
+}
+
 static int open_pipes(struct process *process, struct ends *ends)
 {
     int errnum = open_pipe(&process->ready_fd, &ends->ready);

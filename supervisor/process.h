@@ -78,6 +78,8 @@ struct process_setting {
     struct memory_limit *memory;
     struct service_manager *manager; /* for the engine: sockets that listen already */
     const struct crash_folder *crashes;
+    const char *const *arguments; /* the supervisor's own: ends with NULL */
+    int lock_fd;                  /* of the data folder */
 };
 
 void process_init(struct process *process, const struct placement_pin *pin);
@@ -94,6 +96,10 @@ void process_retire(struct process *process);
 /* Starts it (idle or backoff). On failure the lifecycle has noted a death; err says why. */
 int process_start(struct process *process, const struct process_setting *setting,
                   struct error *err);
+
+/* Takes over the output of a process that another supervisor started; -1: it has none. ERR_MEMORY.
+ */
+int process_adopt_log(struct process *process, int log_fd, struct error *err);
 
 /* Reads ready_fd. Returns whether the process said that it is ready; a pipe that ended without it
  * is closed. */

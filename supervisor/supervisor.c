@@ -148,9 +148,20 @@ static void tell_manager(struct supervisor *supervisor)
 
 /* The loop */
 
+/* Returns when that failed. */
+static void become_new(struct node *node)
+{
+    struct error err = {0};
+    char quoted[ERROR_TEXT_MAX];
+    node->is_upgrading = false;
+    if (handover_exec(node, &err) != 0)
+        log_error("supervisor.upgrade_failed", "error=%s",
+                  log_quote(err.text, quoted, sizeof quoted));
+}
+
 static int supervisor_open(struct supervisor *supervisor, const struct plan_source *source,
                            struct plan *plan, const struct process_setting *setting,
-                           struct error *err)
+                           const struct handover *handover, struct error *err)
 {
     *supervisor = (struct supervisor){.signal_fd = -1, .ends_on_hangup = is_in_terminal()};
     int code = node_open(&supervisor->node, source, plan, setting, err);
@@ -162,7 +173,9 @@ static int supervisor_open(struct supervisor *supervisor, const struct plan_sour
         return error_set_errno(err, ERR_IO, errno, "cannot set up the supervisor's loop");
     code =
         loop_watch(&supervisor->node.loop, supervisor->signal_fd, &supervisor->signal_source, err);
-    if (code == 0)
+    if (code == 0 && handover != NULL)
+        handover_apply(handover, &supervisor->node);
+    else if (code == 0)
         code = order_recall(&supervisor->node, err);
     return code == 0 ? gpu_guard_recall(&supervisor->node, err) : code;
 }
@@ -175,10 +188,11 @@ static void supervisor_close(struct supervisor *supervisor)
 }
 
 int supervisor_run(const struct plan_source *source, struct plan *plan,
-                   const struct process_setting *setting, struct error *err)
+                   const struct process_setting *setting, const struct handover *handover,
+                   struct error *err)
 {
     struct supervisor supervisor;
-    if (supervisor_open(&supervisor, source, plan, setting, err) != 0) {
+    if (supervisor_open(&supervisor, source, plan, setting, handover, err) != 0) {
         supervisor_close(&supervisor);
         return EXIT_INTERNAL;
     }
@@ -187,6 +201,8 @@ int supervisor_run(const struct plan_source *source, struct plan *plan,
         node_write_status(node);
         tell_manager(&supervisor);
         loop_turn(&node->loop, next_timeout_ms(node));
+        if (node->is_upgrading)
+            become_new(node);
         tick(node);
         node_watch_memory(node);
         replan_follow_cpuset(node);

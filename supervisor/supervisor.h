@@ -13,12 +13,15 @@
 #define ARGOSY_SUPERVISOR_SUPERVISOR_H
 
 #include "common/error.h"
+#include "supervisor/handover.h"
 #include "supervisor/plan.h"
 #include "supervisor/process.h"
 
 /* Runs the fleet of a plan, which it takes, made from source, and returns the exit code for the
- * program (common/exit_code.h). err is set when the loop itself could not be set up. */
+ * program (common/exit_code.h). handover is what an earlier supervisor left, or NULL. err is set
+ * when the loop itself could not be set up. */
 int supervisor_run(const struct plan_source *source, struct plan *plan,
-                   const struct process_setting *setting, struct error *err);
+                   const struct process_setting *setting, const struct handover *handover,
+                   struct error *err);
 
 #endif

@@ -24,6 +24,7 @@
 #include "common/http_address.h"
 #include "common/log.h"
 #include "supervisor/http_socket.h"
+#include "supervisor/handover.h"
 #include "supervisor/supervisor.h"
 
 static const char help[] =
@@ -49,6 +50,7 @@ struct options {
     struct plan_source source;
     bool is_dev;
     bool is_dry_run;
+    bool is_takeover_check; /* asked by a supervisor that wants to be replaced by this program */
     const char *program_dir;
 };
 
@@ -63,6 +65,7 @@ enum option_key {
     OPTION_LOG_FORMAT,
     OPTION_DRY_RUN,
     OPTION_PROGRAMS,
+    OPTION_CHECK_TAKEOVER,
 };
 
 static const struct option long_options[] = {
@@ -75,6 +78,7 @@ static const struct option long_options[] = {
     {"log-format", required_argument, NULL, OPTION_LOG_FORMAT},
     {"dry-run", no_argument, NULL, OPTION_DRY_RUN},
     {"programs", required_argument, NULL, OPTION_PROGRAMS},
+    {"check-takeover", no_argument, NULL, OPTION_CHECK_TAKEOVER},
     {"help", no_argument, NULL, OPTION_HELP},
     {NULL, 0, NULL, 0},
 };
@@ -144,6 +148,9 @@ static int parse_options(int argc, char **argv, struct options *options)
         case OPTION_PROGRAMS:
             options->program_dir = optarg;
             break;
+        case OPTION_CHECK_TAKEOVER:
+            options->is_takeover_check = true;
+            break;
         case OPTION_HELP:
             return -1;
         default:
@@ -152,7 +159,7 @@ static int parse_options(int argc, char **argv, struct options *options)
     }
     if (optind < argc)
         return fail_usage("takes options only");
-    if (options->is_dev == (options->source.config_path != NULL))
+    if (!options->is_takeover_check && options->is_dev == (options->source.config_path != NULL))
         return fail_usage("needs either --config or --dev");
     return EXIT_OK;
 }
@@ -204,7 +211,7 @@ static int create_folders(const char *path, struct error *err)
 }
 
 /* Takes the data folder's lock, which the kernel frees when this process is gone. */
-static int lock_data_dir(const struct fleet_config *config, struct error *err)
+static int lock_data_dir(const struct fleet_config *config, int *ret_fd, struct error *err)
 {
     char path[PATH_MAX];
     snprintf(path, sizeof path, "%s/supervisor.lock", config->data_dir);
@@ -214,6 +221,7 @@ static int lock_data_dir(const struct fleet_config *config, struct error *err)
     if (flock(fd, LOCK_EX | LOCK_NB) == 0) { /* held until exit */
         /* Who it is, for `argosy fleet report`. */
         bool is_written = ftruncate(fd, 0) == 0 && dprintf(fd, "%d\n", (int)getpid()) > 0;
+        *ret_fd = fd;
         return is_written ? 0 : error_set_errno(err, ERR_IO, errno, "cannot write %s", path);
     }
     int code = errno == EWOULDBLOCK ? error_set(err, ERR_EXISTS, "another fleet already runs in %s",
@@ -249,11 +257,37 @@ static void announce_http(const struct fleet_config *config, int http_fd)
     log_say(text);
 }
 
-static int run_fleet(const struct options *options, struct plan *plan, struct error *err)
+/* What a supervisor that is replaced in place already has. */
+static int take_over(const struct handover *handover, int *ret_lock_fd, int *ret_http_fd)
+{
+    *ret_lock_fd = handover_lock_fd(handover);
+    *ret_http_fd = handover_http_fd(handover);
+    fcntl(*ret_lock_fd, F_SETFD, FD_CLOEXEC);
+    if (*ret_http_fd >= 0)
+        fcntl(*ret_http_fd, F_SETFD, FD_CLOEXEC);
+    return 0;
+}
+
+static int open_node(const struct fleet_config *config, const struct service_manager *manager,
+                     int *ret_lock_fd, int *ret_http_fd, struct error *err)
+{
+    int code = create_folders(config->data_dir, err);
+    if (code == 0)
+        code = lock_data_dir(config, ret_lock_fd, err);
+    if (code == 0 && manager->http_fd >= 0)
+        *ret_http_fd = manager->http_fd;
+    else if (code == 0)
+        code = http_socket_open(config->http.listen, ret_http_fd, err);
+    return code;
+}
+
+static int run_fleet(const struct options *options, struct plan *plan,
+                     const struct handover *handover, char **arguments, struct error *err)
 {
     char program_dir[PATH_MAX];
     char effective[PATH_MAX];
     int http_fd = -1;
+    int lock_fd = -1;
     struct service_manager manager;
     int code = service_manager_open(&manager, err);
     if (code == 0 && manager.engine_fd_count > 0 && plan->config->engine.listen_count == 0)
@@ -261,13 +295,8 @@ static int run_fleet(const struct options *options, struct plan *plan, struct er
             error_set(err, ERR_CONFIG,
                       "the service manager has a socket \"engine\", but the engine runs elsewhere");
     if (code == 0)
-        code = create_folders(plan->config->data_dir, err);
-    if (code == 0)
-        code = lock_data_dir(plan->config, err);
-    if (code == 0 && manager.http_fd >= 0)
-        http_fd = manager.http_fd;
-    else if (code == 0)
-        code = http_socket_open(plan->config->http.listen, &http_fd, err);
+        code = handover != NULL ? take_over(handover, &lock_fd, &http_fd)
+                                : open_node(plan->config, &manager, &lock_fd, &http_fd, err);
     if (code == 0)
         code = plan_write_effective(plan, effective, err);
     if (code == 0 && options->program_dir == NULL)
@@ -280,12 +309,25 @@ static int run_fleet(const struct options *options, struct plan *plan, struct er
         .http_fd = http_fd,
         .manager = &manager,
         .status_fd = -1, /* the supervisor's own, as the rest */
+        .arguments = (const char *const *)arguments,
+        .lock_fd = lock_fd,
     };
-    if (http_fd >= 0)
+    if (http_fd >= 0 && handover == NULL)
         announce_http(plan->config, http_fd);
-    int exit_code = supervisor_run(&options->source, plan, &setting, err);
+    int exit_code = supervisor_run(&options->source, plan, &setting, handover, err);
     service_manager_close(&manager);
     return err->code != 0 ? fail(err) : exit_code;
+}
+
+/* The plan of the configuration in force, whatever the file says by now. */
+static int plan_takeover(const struct handover *handover, struct plan_source *source,
+                         struct plan *ret_plan, struct error *err)
+{
+    struct plan_source effective = {.config_path = handover_config_path(handover)};
+    int code = plan_create(&effective, NULL, ret_plan, err);
+    if (code == 0)
+        handover_scale(handover, source, ret_plan);
+    return code;
 }
 
 int main(int argc, char **argv)
@@ -301,12 +343,20 @@ int main(int argc, char **argv)
 
     struct error err = {0};
     struct plan plan;
-    if (plan_create(&options.source, NULL, &plan, &err) != 0)
+    struct handover *handover;
+    int code = handover_read(&handover, &err);
+    if (code == 0)
+        code = handover != NULL ? plan_takeover(handover, &options.source, &plan, &err)
+                                : plan_create(&options.source, NULL, &plan, &err);
+    if (code != 0)
         return fail(&err);
     log_open("supervisor", plan.config->log_level, plan.config->log_format);
-    if (options.is_dry_run || plan.config->log_format != LOG_FORMAT_JSON)
+    bool is_run = !options.is_dry_run && !options.is_takeover_check;
+    if (options.is_dry_run ||
+        (is_run && handover == NULL && plan.config->log_format != LOG_FORMAT_JSON))
         print_plan(plan.config, &plan.placement, options.is_dry_run);
-    exit_code = options.is_dry_run ? EXIT_OK : run_fleet(&options, &plan, &err);
+    exit_code = is_run ? run_fleet(&options, &plan, handover, argv, &err) : EXIT_OK;
+    handover_destroy(handover);
     plan_destroy(&plan);
     return exit_code;
 }

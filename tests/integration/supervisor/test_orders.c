@@ -233,6 +233,64 @@ static void many_changes_leak_no_descriptor(void **state)
     end();
 }
 
+static void supervisor_is_replaced_under_its_children(void **state)
+{
+    (void)state;
+    char line[512], expected[64];
+    start(GROUPS_OF("1"));
+    pid_t engine = fake_fleet_wait("engine start", NULL);
+    pid_t first = fake_fleet_wait("cpu/0 start", NULL);
+    pid_t link = fake_fleet_wait("link start", NULL);
+    assert_int_equal(order(LINK_OPERATION_SCALE, "cpu", 2, false, NULL), 0);
+    pid_t second = fake_fleet_wait("cpu/1 start", NULL);
+    assert_int_equal(order(LINK_OPERATION_DRAIN, "gpu", 0, false, NULL), 0);
+    fake_fleet_wait("gpu/0 term", NULL);
+    int before = fake_fleet_descriptors();
+
+    for (int round = 0; round < 3; round++) {
+        assert_int_equal(order(LINK_OPERATION_UPGRADE, "-", 0, false, NULL), 0);
+        pid_t next = fake_fleet_wait("link start", NULL);
+        assert_int_not_equal(next, link);
+        link = next;
+    }
+    assert_true(fake_fleet_has_output("event=supervisor.upgraded"));
+    assert_int_equal(kill(engine, 0), 0);
+    assert_int_equal(kill(first, 0), 0);
+    assert_false(fake_fleet_has("engine term"));
+    assert_false(fake_fleet_has("cpu/0 term"));
+    assert_in_range(fake_fleet_descriptors(), 1, before + 2);
+
+    /* it has what it knew, and what happens to them is news to it */
+    kill(second, SIGKILL);
+    fake_fleet_wait("link death", line); /* gpu/0, if it had not been told */
+    snprintf(expected, sizeof expected, " %d signal 9 (killed)", (int)second);
+    while (strstr(line, expected) == NULL)
+        fake_fleet_wait("link death", line);
+    fake_fleet_wait("cpu/1 start", NULL);
+    assert_int_equal(order(LINK_OPERATION_SCALE, "cpu", -1, false, NULL), 0);
+    fake_fleet_wait("cpu/1 term", NULL);
+    assert_false(fake_fleet_has("gpu/0 start 1 "));
+    assert_int_equal(order(LINK_OPERATION_UNDRAIN, "gpu", 0, false, NULL), 0);
+    assert_int_equal(order(LINK_OPERATION_RELOAD, "-", 0, false, line), 0);
+    assert_string_equal(line, "nothing changed");
+    end();
+    assert_int_equal(kill(engine, 0), -1);
+}
+
+static void nobody_outlives_a_replaced_supervisor(void **state)
+{
+    (void)state;
+    start(GROUPS_OF("1"));
+    pid_t pids[] = {fake_fleet_wait("engine start", NULL), fake_fleet_wait("cpu/0 start", NULL),
+                    fake_fleet_wait("gpu/0 start", NULL)};
+    fake_fleet_wait("link start", NULL);
+    assert_int_equal(order(LINK_OPERATION_UPGRADE, "-", 0, false, NULL), 0);
+    fake_fleet_wait("link start", NULL); /* the second one */
+    kill(fake_fleet_pid, SIGKILL);
+    for (size_t i = 0; i < sizeof pids / sizeof pids[0]; i++)
+        fake_fleet_wait_end(pids[i]);
+}
+
 #define TEST(function)                                                                             \
     cmocka_unit_test_setup_teardown(function, fake_fleet_set_up, fake_fleet_tear_down)
 
@@ -249,6 +307,8 @@ int main(void)
         TEST(bad_configuration_changes_nothing),
         TEST(reload_leaves_a_scale_alone),
         TEST(many_changes_leak_no_descriptor),
+        TEST(supervisor_is_replaced_under_its_children),
+        TEST(nobody_outlives_a_replaced_supervisor),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
