@@ -5,22 +5,23 @@
 
 #include <fcntl.h>
 #include <libpq-fe.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "tests/test.h"
 
-#define NOBODY      65534
-#define PASSWORD    "not trust"
-#define START_TRIES 600
-#define TRY_MS      50
+#define NOBODY   65534
+#define PASSWORD "not trust"
+
+#define START_WAIT_MS 60000
 
 static char folder[64];
 static char programs[512];
@@ -80,6 +81,14 @@ static void address_of(char *address, unsigned long size)
              folder);
 }
 
+/* Waits until something has changed in the watched folder: false after a minute. */
+static bool wait_for_change(int watch)
+{
+    char events[4096];
+    struct pollfd poll_of = {.fd = watch, .events = POLLIN};
+    return poll(&poll_of, 1, START_WAIT_MS) == 1 && read(watch, events, sizeof events) > 0;
+}
+
 static void start_server(void)
 {
     char address[256], sockets[80];
@@ -94,16 +103,19 @@ static void start_server(void)
                          "shared_buffers=16MB",
                          NULL};
     snprintf(sockets, sizeof sockets, "%s", folder);
-    server = spawn(arguments);
     address_of(address, sizeof address);
-    for (int i = 0; !can_connect(address); i++) {
+    /* Its log is there: it is written to before the server can be reached, and when it can. */
+    int watch = inotify_init1(IN_CLOEXEC);
+    assert_true(watch >= 0 && inotify_add_watch(watch, folder, IN_CREATE | IN_MODIFY) >= 0);
+    server = spawn(arguments);
+    while (!can_connect(address)) {
         int status;
-        if (i == START_TRIES || waitpid(server, &status, WNOHANG) == server) {
+        if (waitpid(server, &status, WNOHANG) == server || !wait_for_change(watch)) {
             print_log();
             fail_msg("the PostgreSQL server does not come up");
         }
-        nanosleep(&(struct timespec){.tv_nsec = TRY_MS * 1000000L}, NULL);
     }
+    close(watch);
 }
 
 static bool find_programs(void)
