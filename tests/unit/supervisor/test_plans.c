@@ -266,11 +266,10 @@ static void every_plan_keeps_the_rules(void **state)
     static const int counts[][2] = {{0, 1}, {1, 0}, {2, 3}, {16, 8}, {30, 11}};
     for (size_t m = 0; m < sizeof machines / sizeof machines[0]; m++) {
         read_machine(machines[m]);
-        for (size_t c = 0; c < sizeof counts / sizeof counts[0]; c++) {
+        for (size_t c = 0; c < sizeof counts / sizeof counts[0]; c++)
             check_all_ways(machines[m], counts[c][0], counts[c][1], "");
-            check_all_ways(machines[m], counts[c][0], counts[c][1],
-                           "engine: {insecure: true, endpoint: \"tcp://127.0.0.1:5\"}\n");
-        }
+        check_all_ways(machines[m], 2, 3,
+                       "engine: {insecure: true, endpoint: \"tcp://127.0.0.1:5\"}\n");
     }
 }
 

@@ -86,6 +86,7 @@ static void end(struct process *process)
     siginfo_t info;
     assert_int_equal(waitid(P_PID, (id_t)process->pid, &info, WEXITED | WNOWAIT), 0);
     assert_true(process_reap(process, &setting, &death));
+    process_fini(process);
 }
 
 static bool has_policy(pid_t pid, const char *policy)

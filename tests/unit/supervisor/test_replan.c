@@ -45,6 +45,7 @@ static int end(void **state)
 {
     (void)state;
     end_child();
+    process_fini(&process);
     return 0;
 }
 
