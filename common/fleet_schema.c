@@ -162,8 +162,8 @@ static const char *excuse_cpu_device(const void *object)
 #define AT(type, field)       .offset = offsetof(struct type, field)
 #define COUNT_AT(type, field) .count_offset = offsetof(struct type, field)
 
-/* What a change of the key takes in a running fleet (fleet_change.h). Every row has it but maps and
- * the names that elements of lists are known by. */
+/* What a change of the key takes in a running fleet (fleet_change.h). Every row has it but maps,
+ * the names that elements of lists are known by, and include. */
 #define TAKES(what) .change = FLEET_TAKES_##what
 #define CONNECTED                                                                                  \
     (FLEET_TAKES_STORAGE_RESTART | FLEET_TAKES_LINK_RESTART | FLEET_TAKES_GROUP_RESTART)
@@ -359,7 +359,7 @@ static const struct yaml_schema group_schema = {group_fields, COUNT(group_fields
                                                 sizeof(struct fleet_group), init_group};
 
 static const struct yaml_field fleet_fields[] = {
-    {"include", YAML_TYPE_SPENT, TAKES(NOTHING)},
+    {"include", YAML_TYPE_SPENT},
     {"node", YAML_TYPE_TEXT, AT(fleet_config, node), .check = fleet_schema_check_name, TAKES(STOP)},
     {"data_dir", YAML_TYPE_PATH, AT(fleet_config, data_dir), TAKES(STOP)},
     {"models_dir", YAML_TYPE_PATH, AT(fleet_config, models_dir), TAKES(GPU_RESTART)},

@@ -342,7 +342,7 @@ static void check_rows(const struct yaml_schema *schema, bool is_element)
 {
     for (size_t i = is_element ? 1 : 0; i < schema->field_count; i++) {
         const struct yaml_field *field = &schema->fields[i];
-        if (field->type != YAML_TYPE_MAP && field->change == 0)
+        if (field->type != YAML_TYPE_MAP && field->type != YAML_TYPE_SPENT && field->change == 0)
             fail_msg("key %s does not say what its change takes", field->key);
         if (field->schema != NULL)
             check_rows(field->schema, field->type == YAML_TYPE_LIST);
