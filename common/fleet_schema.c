@@ -359,7 +359,7 @@ static const struct yaml_schema group_schema = {group_fields, COUNT(group_fields
                                                 sizeof(struct fleet_group), init_group};
 
 static const struct yaml_field fleet_fields[] = {
-    {"include", YAML_TYPE_SPENT},
+    {.key = "include", .type = YAML_TYPE_SPENT},
     {"node", YAML_TYPE_TEXT, AT(fleet_config, node), .check = fleet_schema_check_name, TAKES(STOP)},
     {"data_dir", YAML_TYPE_PATH, AT(fleet_config, data_dir), TAKES(STOP)},
     {"models_dir", YAML_TYPE_PATH, AT(fleet_config, models_dir), TAKES(GPU_RESTART)},
