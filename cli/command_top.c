@@ -21,8 +21,9 @@
 
 #define INTERVAL_MS     1000
 #define INTERVAL_MS_MIN 100
-/* An engine that does not answer within it is said to be away; nobody waits longer for the end. */
-#define CALL_TIMEOUT_MS 2000
+/* Who watches is told of an engine that does not answer within it, and waits no longer for the end.
+ */
+#define WATCH_TIMEOUT_MS 2000
 
 static const struct option top_options[] = {
     {"interval", NULL, 'i', OPTION_DURATION, "TIME", "how often it is looked (1s)", NULL},
@@ -129,6 +130,7 @@ static int run_once(struct top *top, bool is_json, struct error *err)
 static int run_lines(struct top *top, struct error *err)
 {
     int code = fetch_interval(top, err);
+    argosy_client_set_timeout(top->session.client, WATCH_TIMEOUT_MS);
     while (code == 0) {
         struct error why = {0};
         code = print_json(top->frame, err);
@@ -267,6 +269,7 @@ static int watch(struct top *top, struct fleet_fetcher *fetcher, struct error *e
 static int run_terminal(struct top *top, struct error *err)
 {
     struct fleet_fetcher *fetcher = NULL;
+    argosy_client_set_timeout(top->session.client, WATCH_TIMEOUT_MS);
     int code = terminal_open(err);
     if (code == 0)
         code = fleet_fetcher_open(&top->session, &top->question, &fetcher, err);
@@ -300,7 +303,6 @@ static int top_run(const struct invocation *invocation, struct error *err)
     int code = session_open(invocation, &top.session, err);
     if (code != 0)
         return code;
-    argosy_client_set_timeout(top.session.client, CALL_TIMEOUT_MS);
     if (is_live)
         code = run_terminal(&top, err);
     else if (invocation->json && !parsed_has(parsed, "once"))

@@ -426,7 +426,7 @@ static void draw_others(struct tree *tree, const json_t *others)
     const json_t *row;
     if (json_array_size(others) == 0)
         return;
-    drawing_put(drawing, TONE_STRONG, "workers that belong to no node");
+    drawing_put(drawing, TONE_STRONG, "workers that no node tells of");
     drawing_end(drawing);
     json_array_foreach(others, index, row)
     {

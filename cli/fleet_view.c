@@ -200,7 +200,8 @@ static json_t *sum_groups(const json_t *status)
     return groups;
 }
 
-/* Sessions that take tasks and are no node's: workers that somebody runs by hand. */
+/* Sessions that take tasks and that no node tells of: workers that somebody runs by hand, or whose
+ * node is silent. */
 static json_t *others(const json_t *sessions)
 {
     json_t *list = json_array();

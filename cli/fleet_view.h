@@ -41,7 +41,7 @@ struct fleet_question {
 
 /* {"nodes": [NodeStatus with "groups", its workers' processes with "slots", "slotsUsed", "queues",
  *   "dispatchedTotal", "tasks"; of one that is silent "node" and "error"],
- *  "others": [sessions that take tasks and belong to no node's process],
+ *  "others": [sessions that take tasks and that no node tells of],
  *  "queues": [QueueStats by name], "pausedQueues": [names], "engine": its figures,
  *  "tasksLeftOut": N}. The caller releases it. ERR_NOT_FOUND names the node that is nearest to the
  * one asked for. */

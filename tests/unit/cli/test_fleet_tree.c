@@ -89,7 +89,7 @@ static void tree_is_drawn(void **state)
         "  -                         not pinned (refused), leaves\n"
         "         last death 50ms ago: exit 1; dies again and again\n"
         "node node-2: the node did not answer in time\n"
-        "workers that belong to no node\n"
+        "workers that no node tells of\n"
         "└─ me@here  -\n"
         "         T (workflow)  w\\x1b  1ms\n"
         "queues\n"
