@@ -248,8 +248,8 @@ static void whatever_comes_is_drawn(void **state)
     static const char *const odd[] = {
         "{}",
         "{'nodes': 7, 'queues': {}, 'engine': []}",
-        "{'nodes': [7, {}, {'processes': [7, {}, {'group': 'g'}], 'gpus': [7, {}]}],"
-        " 'queues': [null, {}]}",
+        "{'nodes': [7, {}, {'processes': [7, {}, {'group': 'g'}], 'gpus': [7, {}]}]}",
+        "{'queues': [null, {}]}",
     };
     for (size_t i = 0; i < sizeof odd / sizeof odd[0]; i++) {
         struct top_view view = {.rows = 24};
