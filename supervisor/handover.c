@@ -20,6 +20,7 @@
 #include "supervisor/gpu_guard.h"
 #include "supervisor/handover_text.h"
 #include "supervisor/log_output.h"
+#include "supervisor/replan.h"
 #include "supervisor/service_manager.h"
 
 /* It reads the configuration and the machine, as at a start. */
@@ -363,6 +364,7 @@ void handover_apply(const struct handover *handover, struct node *node)
     node->channel.last_sequence = handover->node.last_sequence;
     node->is_announced = handover->node.is_announced;
     log_info("supervisor.upgraded", "processes=%zu", count);
+    replan_move(node); /* where this plan has them */
 }
 
 /* Handing over */

@@ -42,11 +42,12 @@ static int move_threads(DIR *folder, const cpu_set_t *cpus, size_t *ret_count, b
     return errnum;
 }
 
-int repin(pid_t pid, const struct placement_pin *pin, struct error *err)
+int repin(pid_t pid, const struct placement_pin *pin, bool *ret_moved, struct error *err)
 {
     char path[64];
     snprintf(path, sizeof path, "/proc/%d/task", (int)pid);
     bool has_moved = true;
+    *ret_moved = false;
     for (int pass = 0; has_moved && pass < PASS_MAX; pass++) {
         DIR *folder = opendir(path);
         if (folder == NULL && errno != ENOENT)
@@ -58,6 +59,7 @@ int repin(pid_t pid, const struct placement_pin *pin, struct error *err)
             errnum = move_threads(folder, &pin->cpus, &count, &has_moved);
             closedir(folder);
         }
+        *ret_moved = *ret_moved || has_moved;
         if (errnum != 0)
             return error_set_errno(err, errnum == EPERM ? ERR_PERMISSION : ERR_IO, errnum,
                                    "cannot move process %d to its processors", (int)pid);

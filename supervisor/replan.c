@@ -17,11 +17,12 @@ void replan_move(struct node *node)
         if (process->pid == 0)
             continue;
         placement_format_cpus(&process->pin.cpus, cpus, sizeof cpus);
-        int code = repin(process->pid, &process->pin, &err);
-        if (code == 0) {
+        bool has_moved;
+        int code = repin(process->pid, &process->pin, &has_moved, &err);
+        if (code == 0 && has_moved) {
             log_info("process.moved", "name=%s pid=%d processors=%s", process->name,
                      (int)process->pid, cpus);
-        } else if (code != ERR_NOT_FOUND) { /* it is dying */
+        } else if (code != 0 && code != ERR_NOT_FOUND) { /* it is dying */
             process->pins_refused++;
             log_warn("process.pin_refused", "name=%s pid=%d processors=%s error=%s", process->name,
                      (int)process->pid, cpus, log_quote(err.text, quoted, sizeof quoted));

@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,7 @@
 #define THREAD_COUNT 4
 
 static cpu_set_t allowed;
+static bool has_moved;
 static int report_fds[2]; /* from the child: a byte for each thread that runs */
 
 /* A pin on one processor, the nth of those allowed. */
@@ -111,9 +113,12 @@ static void all_threads_move(void **state)
     pid_t pid = start_child(tell_and_wait, THREAD_COUNT);
     for (int nth = 0; nth < CPU_COUNT(&allowed) && nth < 4; nth++) {
         struct placement_pin pin = pin_to(nth);
-        if (repin(pid, &pin, &err) != 0)
+        if (repin(pid, &pin, &has_moved, &err) != 0)
             fail_msg("%s", err.text);
+        assert_int_equal(has_moved, CPU_COUNT(&allowed) > 1);
         expect_threads_on(pid, &pin.cpus);
+        assert_int_equal(repin(pid, &pin, &has_moved, &err), 0);
+        assert_false(has_moved);
     }
     end_child(pid);
 }
@@ -126,7 +131,7 @@ static void threads_that_start_meanwhile_move(void **state)
     pid_t pid = start_child(start_another, THREAD_COUNT);
     for (int round = 0; round < 50; round++) {
         struct placement_pin pin = pin_to(round % CPU_COUNT(&allowed));
-        if (repin(pid, &pin, &err) != 0)
+        if (repin(pid, &pin, &has_moved, &err) != 0)
             fail_msg("%s", err.text);
         cpu_set_t cpus;
         assert_int_equal(sched_getaffinity(pid, sizeof cpus, &cpus), 0);
@@ -144,13 +149,13 @@ static void what_cannot_be_is_said(void **state)
     struct placement_pin pin = pin_to(0);
     pid_t pid = start_child(tell_and_wait, 1);
     struct placement_pin nowhere = {.is_pinned = true};
-    assert_int_equal(repin(pid, &nowhere, &err), ERR_IO);
+    assert_int_equal(repin(pid, &nowhere, &has_moved, &err), ERR_IO);
     assert_non_null(strstr(err.text, "to its processors: Invalid argument"));
     cpu_set_t cpus;
     assert_int_equal(sched_getaffinity(pid, sizeof cpus, &cpus), 0);
     assert_true(CPU_EQUAL(&cpus, &allowed));
     end_child(pid);
-    assert_int_equal(repin(pid, &pin, &err), ERR_NOT_FOUND);
+    assert_int_equal(repin(pid, &pin, &has_moved, &err), ERR_NOT_FOUND);
 }
 
 int main(void)
