@@ -22,7 +22,9 @@ static enum fleet_arrival look_ready(const json_t *process)
     if (has_state(process, "failed"))
         return FLEET_LOST;
     bool is_stale = json_is_true(json_object_get(process, "stale"));
-    return has_state(process, "ready") && !is_stale ? FLEET_ARRIVED : FLEET_UNDER_WAY;
+    if (!has_state(process, "ready"))
+        return FLEET_UNDER_WAY;
+    return is_stale ? FLEET_IN_LINE : FLEET_ARRIVED;
 }
 
 /* Whoever an operator wants down is where it is wanted, too. */

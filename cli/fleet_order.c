@@ -19,7 +19,7 @@
 
 /* The processes that were meant. */
 struct tally {
-    uint64_t total, arrived, lost;
+    uint64_t total, in_line, arrived, lost;
 };
 
 const struct option fleet_order_options[] = {
@@ -162,6 +162,7 @@ static void tally_node(const json_t *status, const struct fleet_order *order, st
             continue;
         enum fleet_arrival arrival = order->look(process);
         tally->total++;
+        tally->in_line += arrival == FLEET_IN_LINE;
         tally->arrived += arrival == FLEET_ARRIVED;
         tally->lost += arrival == FLEET_LOST;
     }
@@ -189,7 +190,10 @@ static int look(struct session *session, const json_t *nodes, const struct fleet
         json_decref(reply);
     }
     *ret_tally = tally;
-    *ret_is_over = tally.arrived + tally.lost == tally.total;
+    /* Behind one that is lost the others stay in line. */
+    uint64_t settled = tally.arrived + tally.lost;
+    *ret_is_over =
+        settled == tally.total || (tally.lost > 0 && settled + tally.in_line == tally.total);
     return 0;
 }
 

@@ -16,14 +16,19 @@
 #include "cli/fleet_view.h"
 
 /* Where a process is, as an order sees it. */
-enum fleet_arrival { FLEET_UNDER_WAY, FLEET_ARRIVED, FLEET_LOST };
+enum fleet_arrival {
+    FLEET_UNDER_WAY,
+    FLEET_IN_LINE, /* waits until the others of its group can spare it */
+    FLEET_ARRIVED,
+    FLEET_LOST, /* it will not arrive */
+};
 
 struct fleet_order {
     struct fleet_operation operation; /* its target comes from the command line */
     const char *noun;                 /* what it is about: "worker", "process" */
     const char *wanted;               /* what those are called that arrived: "drained", "ready" */
     bool is_targetless;               /* the command's argument is no target; all processes count */
-    /* Whether a process, as NodeStatus has it, is where it is wanted. LOST: it will not arrive. */
+    /* Whether a process, as NodeStatus has it, is where it is wanted. */
     enum fleet_arrival (*look)(const json_t *process);
 };
 

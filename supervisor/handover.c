@@ -90,6 +90,7 @@ static void print_process(const struct process *process, struct buffer *out)
                     .ready_fd = process->ready_fd,
                     .progress_fd = process->progress_fd,
                     .lifeline_fd = process->lifeline_fd,
+                    .link_fd = process->link_fd,
                     .log_fd = process->log != NULL ? log_stream_fd(process->log) : -1,
                     .started_ns = process->started_ns,
                     .state = (int)lifecycle->state,
@@ -268,6 +269,8 @@ static void drop_fd(int fd)
         close(fd);
 }
 
+/* The link knows the old status page, and has the answer to whoever wanted this: it is replaced a
+ * moment later. The helper for GPUs has lost its socket. */
 static bool is_handed_over(const struct process *process)
 {
     return process->rank != PROCESS_RANK_LINK && process->rank != PROCESS_RANK_GPU_HEALTH;
@@ -304,13 +307,16 @@ static void take_process(struct node *node, struct process *process,
     process->ready_fd = from->ready_fd;
     process->progress_fd = from->progress_fd;
     process->lifeline_fd = from->lifeline_fd;
+    process->link_fd = from->link_fd;
     keep_fd(from->pidfd);
     keep_fd(from->ready_fd);
     keep_fd(from->progress_fd);
     keep_fd(from->lifeline_fd);
+    keep_fd(from->link_fd);
     keep_fd(from->log_fd);
     node_take_over(node, process, from->log_fd);
-    process->is_stale = process->is_stale || !is_handed_over(process);
+    if (!is_handed_over(process))
+        process_set_stale(process);
 }
 
 static void kill_stranger(const struct handover_process *from)
@@ -322,6 +328,7 @@ static void kill_stranger(const struct handover_process *from)
     drop_fd(from->ready_fd);
     drop_fd(from->progress_fd);
     drop_fd(from->lifeline_fd);
+    drop_fd(from->link_fd);
     drop_fd(from->log_fd);
 }
 
@@ -447,9 +454,10 @@ static void set_inherited(const struct node *node, int state_fd, bool is_inherit
     }
     for (size_t i = 0; i < node->roster.count; i++) {
         const struct process *process = node->roster.processes[i];
-        const int fds[] = {process->pidfd, process->ready_fd, process->progress_fd,
-                           process->lifeline_fd,
-                           process->log != NULL ? log_stream_fd(process->log) : -1};
+        const int fds[] = {
+            process->pidfd,       process->ready_fd,
+            process->progress_fd, process->lifeline_fd,
+            process->link_fd,     process->log != NULL ? log_stream_fd(process->log) : -1};
         for (size_t k = 0; k < sizeof fds / sizeof fds[0]; k++) {
             if (fds[k] >= 0)
                 fcntl(fds[k], F_SETFD, flags);

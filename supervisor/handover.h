@@ -10,8 +10,8 @@
  * unknown, or malformed, makes the state unreadable, and then nothing is replaced: the new program
  * is asked first (handover_try).
  *
- * Not handed over: the link and the helper for GPUs, which are started anew; latest log lines, and
- * a line that had come in part.
+ * Not handed over: the link and the helper for GPUs, which are replaced; latest log lines, and a
+ * line that had come in part.
  *
  * Threading: the supervisor's loop only.
  */

@@ -31,7 +31,7 @@ struct handover_node {
 struct handover_process {
     char name[PLACEMENT_NAME_MAX];
     int pid; /* 0: it does not run, and has no descriptors */
-    int pidfd, ready_fd, progress_fd, lifeline_fd, log_fd; /* -1: none */
+    int pidfd, ready_fd, progress_fd, lifeline_fd, link_fd, log_fd; /* -1: none */
     char instance_id[UUID_TEXT_SIZE];
     char device[STATUS_UUID_MAX]; /* that it was started with */
     uint64_t started_ns;

@@ -291,6 +291,8 @@ void node_take_over(struct node *node, struct process *process, int log_fd)
         watch(node, process, process->ready_fd, &process->ready_source, take_ready);
     if (log_fd >= 0)
         node_log_watch(node, process);
+    if (process->link_fd >= 0)
+        watch(node, process, process->link_fd, &process->link_source, take_link_news);
     memory_limit_find(&node->memory, process->name, &process->memory);
 }
 

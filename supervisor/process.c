@@ -431,6 +431,7 @@ void process_set_stale(struct process *process)
 {
     enum lifecycle_state state = process->lifecycle.state;
     process->is_stale = state != LIFECYCLE_IDLE && state != LIFECYCLE_STOPPED;
+    process->stale_ns = clock_monotonic_ns();
 }
 
 void process_hang_up(const struct process *process)

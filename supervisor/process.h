@@ -55,6 +55,7 @@ struct process {
     bool is_drained;       /* an operator wants it down */
     bool is_drain_kept;    /* over a restart of the supervisor, too */
     bool is_stale;         /* is to be restarted when its group can spare it */
+    uint64_t stale_ns;     /* since when */
     bool is_retired;       /* the plan no longer has it */
 
     /* links; -1: none */

@@ -8,7 +8,10 @@
  * always go. A replacement that does not become ready holds up the rest: a bad change takes no more
  * than what the group can spare.
  *
- * Threading: no state.
+ * The node's own processes have no group to spare them. Orders come through the engine and the
+ * link: these go a moment later, so that who gave the order has its answer.
+ *
+ * Threading: no state. Time is handed in.
  */
 #ifndef ARGOSY_SUPERVISOR_ROLLOUT_H
 #define ARGOSY_SUPERVISOR_ROLLOUT_H
@@ -18,7 +21,12 @@
 #include "supervisor/process.h"
 #include "supervisor/roster.h"
 
-/* The node's own processes have no group to spare them: they may always go. */
-bool rollout_may_go(const struct roster *roster, const struct process *process);
+/* An answer takes milliseconds. */
+#define ROLLOUT_ANSWER_NS (300 * NS_PER_MS)
+
+bool rollout_may_go(const struct roster *roster, const struct process *process, uint64_t now_ns);
+
+/* When rollout_may_go is to be asked again, besides at each change; UINT64_MAX: never. */
+uint64_t rollout_deadline_ns(const struct process *process);
 
 #endif

@@ -112,9 +112,10 @@ static void retire(struct node *node)
 /* Restarts the next ones that their groups can spare; the node's own need not wait for anybody. */
 static void roll(struct node *node)
 {
+    uint64_t now_ns = clock_monotonic_ns();
     for (size_t i = 0; i < node->roster.count; i++) {
         struct process *process = node->roster.processes[i];
-        if (process->is_stale && rollout_may_go(&node->roster, process))
+        if (process->is_stale && rollout_may_go(&node->roster, process, now_ns))
             node_replace(process, DEATH_CAUSE_RESTART);
     }
 }

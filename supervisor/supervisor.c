@@ -15,6 +15,7 @@
 #include "supervisor/node_log.h"
 #include "supervisor/order.h"
 #include "supervisor/replan.h"
+#include "supervisor/rollout.h"
 #include "supervisor/sequence.h"
 
 struct supervisor {
@@ -116,6 +117,9 @@ static int next_timeout_ms(const struct node *node)
         nearest_ns = log_ns;
     for (size_t i = 0; i < node->roster.count; i++) {
         uint64_t deadline_ns = node->roster.processes[i]->lifecycle.deadline_ns;
+        if (deadline_ns < nearest_ns)
+            nearest_ns = deadline_ns;
+        deadline_ns = rollout_deadline_ns(node->roster.processes[i]);
         if (deadline_ns < nearest_ns)
             nearest_ns = deadline_ns;
     }
