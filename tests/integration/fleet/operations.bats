@@ -36,6 +36,8 @@ expect() {
   expect "Where processes run" 1 "NUMA node" "gpu/0 " "configuration: fleet.yaml"
   [ -s plan.svg ]
   expect "Draining" 1 "1 worker drained" "gpu/0  drained" "2 workers drained" "3 workers ready"
+  expect "Changing a running fleet" 1 "3 workers ready" "2 workers ready" \
+    "groups[cpu].queues[cpu-queue].slots: 16 -> 24" "1 process ready"
   expect "Scaling" 1 '"queue":"gpu-queue","desired_work":0,"backlog":0' '"slots":32'
   expect "Probes" 1 /readyz
   expect "Probes" 2 '{"connected":true}'
