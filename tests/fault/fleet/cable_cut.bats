@@ -103,7 +103,12 @@ back() {
 # completes ID COUNT: the run ends with what it was asked for, and each of its activities has one end
 # in its history.
 completes() {
-  run -0 --separate-stderr client workflow result --id "$1" --wait 120s --output json
+  local try
+  for try in 1 2 3; do # on a busy machine the engine may not answer for some seconds
+    run --separate-stderr client workflow result --id "$1" --wait 120s --output json
+    [ "$status" = 69 ] || break
+  done
+  [ "$status" = 0 ] || { echo "try $try: $stderr"; false; }
   jq -e --argjson count "$2" '.result == $count' <<<"$output"
   history "$1" | jq -e --argjson count "$2" '
     [.events[].activityTaskScheduledEventAttributes | select(. != null) | .activityId] as $scheduled
