@@ -52,6 +52,18 @@ client() {
   argosy "$@" --data-dir "$FLEET_DIR/data"
 }
 
+# await COMMAND...: repeats it until it succeeds; fails after a minute.
+await() {
+  local end=$((SECONDS + 60))
+  until "$@"; do ((SECONDS < end)) || { echo "in vain: $*" >&2; return 1; }; done
+}
+
+# pending_has ID FILTER: whether jq's filter gives something of one of a run's open activities, as the
+# engine sees them; prints it.
+pending_has() {
+  client workflow describe --id "$1" --output json 2>/dev/null | jq -er "first(.pendingActivities[]? | $2)"
+}
+
 # history ID: the events of the latest run of a workflow id, as JSON.
 history() {
   client workflow show --id "$1" --output json

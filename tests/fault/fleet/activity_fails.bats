@@ -86,8 +86,7 @@ handled() {
   ledger_wait "probe_beat beating"
   local victim
   victim=$(ledger_field "probe_beat beating" 1 pid)
-  until client workflow describe --id beat-1 --output json |
-    jq -e '.pendingActivities[0].heartbeatDetails.payloads | length > 0' >/dev/null; do :; done
+  await pending_has beat-1 '.heartbeatDetails.payloads | select(length > 0)' >/dev/null
   kill -STOP "$victim"
   ledger_wait "probe_beat beating" 2
   [ "$(ledger_field "probe_beat beating" 2 pid)" != "$victim" ]

@@ -38,10 +38,9 @@ teardown() {
   jq -c .result <<<"$output" >"$expected"
 
   client workflow start --type BatchEmbedWorkflow --input-file "$FLEET_DIR/texts.json" --id killed
-  local pending victim
-  until pending=$(client workflow describe --id killed --output json) &&
-    victim=$(jq -er '.pendingActivities[0] | select(.activityType.name == "compute_embeddings" and
-      (.heartbeatDetails.payloads | length) > 0) | .lastWorkerIdentity' <<<"$pending"); do :; done
+  local victim
+  victim=$(await pending_has killed 'select(.activityType.name == "compute_embeddings" and
+    (.heartbeatDetails.payloads | length) > 0) | .lastWorkerIdentity')
   victim=${victim%%@*}
   kill -KILL "$victim"
 

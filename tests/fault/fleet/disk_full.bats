@@ -53,7 +53,7 @@ client() {
   ledger_wait "probe_gate passed"
 
   rm "$DATA/filler"
-  until client workflow start --type ProbePass --task-queue cpu-queue --id after-1; do :; done
+  await client workflow start --type ProbePass --task-queue cpu-queue --id after-1
   client workflow result --id after-1
   client workflow result --id three-1
   history three-1 | jq -e '[.events[] | select(.activityTaskCompletedEventAttributes != null)] |

@@ -60,7 +60,8 @@ pending() {
 
 # held_wait ID: returns when a worker has the run's embedding.
 held_wait() {
-  until pending "$1" | jq -e '.state == "PENDING_ACTIVITY_STATE_STARTED"' >/dev/null; do :; done
+  await pending_has "$1" 'select(.activityType.name == "compute_embeddings"
+    and .state == "PENDING_ACTIVITY_STATE_STARTED")' >/dev/null
 }
 
 # batch_held: holds the next batch, starts a run for it and returns when it waits at the gate.

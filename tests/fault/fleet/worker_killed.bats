@@ -64,8 +64,7 @@ YAML
   client workflow start --type ProbeCount --task-queue cpu-queue --id count-1
   ledger_wait "probe_count waiting"
   # The first heartbeat has reached the engine once describe shows it.
-  until client workflow describe --id count-1 --output json |
-    jq -e '.pendingActivities[0].heartbeatDetails.payloads | length > 0' >/dev/null; do :; done
+  await pending_has count-1 '.heartbeatDetails.payloads | select(length > 0)' >/dev/null
   kill -KILL "$(ledger_field "probe_count waiting" 1 pid)"
   run -0 --separate-stderr client workflow result --id count-1 --output json
   jq -e '.result == 10' <<<"$output"

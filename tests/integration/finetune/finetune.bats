@@ -58,6 +58,11 @@ infer() {
     --input "$(jq -nc --arg model "$1" '{text: "  The Invoice is wrong ", $model}')"
 }
 
+# serves NAME MODEL: whether that is the model of the name.
+serves() {
+  [ "$(infer "$1" | jq -r .model)" = "$2" ]
+}
+
 @test "a registered model is served by its name and by its version" {
   local model
   run -0 --separate-stderr finetune --dataset "$TICKETS" --name served --output json
@@ -69,7 +74,7 @@ infer() {
   # The next version is the name's from then on, within a second; the first stays what it is.
   run -0 --separate-stderr finetune --dataset "$TICKETS" --name served --seed 9 --output json
   jq -e '.result.model == "served@2"' <<<"$output"
-  until [ "$(infer served | jq -r .model)" = served@2 ]; do :; done
+  await serves served served@2
   infer served@1 | diff - "$FLEET_DIR/first"
   run -0 --separate-stderr infer served@2
   jq -e '.model == "served@2"' <<<"$output"
@@ -159,8 +164,7 @@ delivery 30 30 -" ]
   finetune --dataset "$TICKETS" --name long --job-id long --epochs 100000 --patience 0 --batch-size 1 \
     --schedule constant >"$FLEET_DIR/out" 2>&1 3>&- &
   local waiting=$!
-  until client workflow describe --id finetune-long --output json 2>/dev/null |
-    jq -e '.pendingActivities[0] | .activityType.name == "train_classifier"' >/dev/null; do :; done
+  await pending_has finetune-long 'select(.activityType.name == "train_classifier")' >/dev/null
   # What waits for it shows where it is: every five seconds, where there is no terminal.
   grep -qE "^train: [0-9]+ of [0-9]+ steps .*epoch [0-9]+, loss [0-9.e-]+$" \
     < <(timeout 60 tail -n +1 -F --pid="$waiting" "$FLEET_DIR/out" 2>/dev/null 3>&-)

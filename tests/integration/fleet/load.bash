@@ -73,9 +73,3 @@ queue_figure() {
   client task-queue describe "$1" --task-queue-type activity --output json |
     jq -r --arg path "$2" '.activity | getpath($path / ".") // 0 | tonumber'
 }
-
-# await COMMAND...: repeats it until it succeeds; fails after 30 s.
-await() {
-  local end=$((SECONDS + 30))
-  until "$@"; do ((SECONDS < end)) || { echo "in vain: $*"; return 1; }; done
-}
