@@ -19,7 +19,8 @@
  * argosy_workflow_alloc: a run may be dropped from memory at any wait, without a return from it,
  * and then nothing else it holds is released. The stack is ARGOSY_WORKFLOW_STACK_SIZE bytes;
  * code that runs over it fails its workflow task with an error that names the run's type and id,
- * and the run waits for better code.
+ * and the run waits for better code. So does code that computes for seconds of processor time
+ * without waiting (the library takes SIGVTALRM for that in threads that run workers).
  *
  * How it ends: return 0 and the run completes with *ret_result (an untouched one is null); return a
  * negative code and it fails with err: with err->failure as its cause when an activity failed,

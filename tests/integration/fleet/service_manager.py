@@ -14,7 +14,7 @@ import tempfile
 import time
 import urllib.request
 
-WATCHDOG_S = 2.0
+WATCHDOG_S = 8.0
 WAIT_S = 60
 
 
@@ -100,9 +100,13 @@ class Manager:
 
     def child(self, name):
         for pid in self.children():
-            with open(f"/proc/{pid}/cmdline", "rb") as file:
-                if os.path.basename(file.read().split(b"\0")[0]).decode() == name:
-                    return pid
+            try:
+                with open(f"/proc/{pid}/cmdline", "rb") as file:
+                    program = file.read().split(b"\0")[0].decode()
+            except OSError:
+                continue  # it has ended meanwhile
+            if os.path.basename(program) == name:
+                return pid
         return None
 
     def end(self):
