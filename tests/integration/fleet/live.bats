@@ -83,6 +83,22 @@ settled() {
   [ "$(log_count process.died)" = 0 ]
 }
 
+@test "fleet reload changes slots and bounds as processes run" {
+  local before
+  before=$(pgrep --parent "$FLEET_PID" | sort)
+  load_start 1 -1 work-queue
+  await in_flight_is 16
+  sed -i 's/slots: 8/slots: 10/' "$FLEET_DIR/fleet.yaml"
+  client fleet reload
+  await in_flight_is 20
+  sed -i 's/slots: 10/slots: 24/; s/max_in_flight: 30/max_in_flight: 40/' "$FLEET_DIR/fleet.yaml"
+  client fleet reload
+  await in_flight_is 40
+  [ "$(pgrep --parent "$FLEET_PID" | sort)" = "$before" ]
+  load_release
+  load_finish 1
+}
+
 @test "what an operator has set goes before the config, until it is reset" {
   load_start 1 -1 work-queue
   await in_flight_is 16
