@@ -43,5 +43,5 @@ expect() {
   expect "Probes" 2 '{"connected":true}'
   expect "Metrics" 1 'argosy_task_queue_max_in_flight{queue="gpu-queue",kind="activity"} 64' \
     'argosy_workers{group="cpu",state="ready"} 2' 'argosy_engine_up 1'
-  expect "Reporting a bug" 1 "report.tar.gz: " "argosy fleet report of node node-1" "  log/cpu-0.txt" "  fleet.json"
+  expect "Reporting a bug" 1 "report.tar.gz: " "argosy fleet report of node node-1" "  log/supervisor.txt" "  fleet.json"
 }
