@@ -12,8 +12,10 @@
 #include "common/log.h"
 #include "supervisor/log_output.h"
 
-/* A supervisor that ends is waited for by people: the last lines are worth this much to them. */
-#define CLOSE_WAIT_MS 1000
+/* A supervisor that ends is waited for by people. A death is written in milliseconds, unless the
+ * disk is in trouble; a log that nobody reads is not read in the next second either. */
+#define WRITERS_WAIT_MS 5000
+#define READER_WAIT_MS  1000
 
 int node_log_open(struct node *node, struct error *err)
 {
@@ -28,8 +30,8 @@ int node_log_open(struct node *node, struct error *err)
 
 void node_log_close(struct node *node)
 {
-    crash_folder_close(&node->crashes, CLOSE_WAIT_MS);
-    log_output_close(CLOSE_WAIT_MS);
+    crash_folder_close(&node->crashes, WRITERS_WAIT_MS);
+    log_output_close(READER_WAIT_MS);
 }
 
 static void log_failure(const char *event, const char *name, const struct error *err)
