@@ -94,7 +94,10 @@ cgroup_make() {
   touch "$leaf"/{memory.max,memory.swap.max,memory.oom.group,cgroup.procs,cgroup.kill}
   echo "oom_kill 3" >"$leaf/memory.events"
   eating_config 64 300 "$cgroup"
-  fleet_start
+  # Without a terminal SIGHUP is a wish to reload.
+  setsid argosy up -c "$FLEET_DIR/fleet.yaml" >>"$FLEET_LOG" 2>&1 3>&- &
+  FLEET_PID=$!
+  fleet_wait_log "fleet ready"
   fleet_wait_log "event=memory.limits_enforced by=kernel cgroup=\"$cgroup\""
   [ "$(cat "$cgroup/argosy.supervisor/cgroup.procs")" = "$FLEET_PID" ]
   [ "$(cat "$cgroup/cgroup.subtree_control")" = +memory ]
@@ -112,4 +115,10 @@ cgroup_make() {
   echo "oom_kill 4" >"$leaf/memory.events"
   kill -KILL "$worker"
   fleet_wait_log "event=process.died name=cpu/0 pid=$worker reason=\"killed by the kernel: out of memory, over its limit of 64 MB\""
+  # Another limit for a worker that runs.
+  client workflow execute --type ProbePass --task-queue cpu-queue --id up-again
+  sed -i 's/memory_mb: 64/memory_mb: 96/' "$FLEET_DIR/fleet.yaml"
+  : >"$leaf/memory.max"
+  kill -HUP "$FLEET_PID"
+  timeout 30 bash -c 'until [ "$(cat "$0")" = $((96 << 20)) ]; do :; done' "$leaf/memory.max"
 }

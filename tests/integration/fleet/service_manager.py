@@ -163,6 +163,18 @@ def check_engine_restart(manager):
     print(f"{count} connections while the engine restarted, none refused")
 
 
+def check_upgrade(manager, programs):
+    """A supervisor that is replaced in place has what the one before it was given."""
+    subprocess.run([os.path.join(programs, "argosy"), "fleet", "upgrade", "--data-dir",
+                    os.path.join(manager.folder, "data")],
+                   check=True, timeout=WAIT_S, stdout=subprocess.DEVNULL)
+    manager.wait_told("READY=1")
+    manager.wait_told("WATCHDOG=1")
+    check_environment(manager)
+    check_engine_restart(manager)
+    list_workflows(manager, programs)
+
+
 def list_workflows(manager, programs):
     """A client reaches the engine by the socket that was passed."""
     address = f"tcp://127.0.0.1:{manager.port(manager.engine)}"
@@ -185,6 +197,7 @@ def check(programs, folder):
         check_engine_restart(manager)
         list_workflows(manager, programs)
         check_watchdog(manager)
+        check_upgrade(manager, programs)
         os.kill(manager.pid, signal.SIGHUP)
         text = manager.wait_told("RELOADING=1")
         if not text.split("\n")[1].startswith("MONOTONIC_USEC="):
