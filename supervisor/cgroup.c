@@ -238,14 +238,6 @@ uint64_t cgroup_leaf_oom_kills(const struct cgroup *cgroup, const char *worker)
     return count;
 }
 
-void cgroup_leaf_close(const struct cgroup *cgroup, const char *worker)
-{
-    char leaf[FILE_PATH_MAX];
-    leaf_path(cgroup, worker, leaf);
-    write_file(leaf, "cgroup.kill", "1", NULL); /* since Linux 5.14 */
-    rmdir(leaf);
-}
-
 void cgroup_sweep(const struct cgroup *cgroup)
 {
     DIR *folder = opendir(cgroup->folder);
@@ -257,6 +249,14 @@ void cgroup_sweep(const struct cgroup *cgroup)
             unlinkat(dirfd(folder), entry->d_name, AT_REMOVEDIR); /* not while it is populated */
     }
     closedir(folder);
+}
+
+void cgroup_leaf_close(const struct cgroup *cgroup, const char *worker)
+{
+    char leaf[FILE_PATH_MAX];
+    leaf_path(cgroup, worker, leaf);
+    write_file(leaf, "cgroup.kill", "1", NULL); /* since Linux 5.14 */
+    cgroup_sweep(cgroup);
 }
 
 /* The folder */

@@ -57,7 +57,7 @@ int cgroup_leaf_limit(const struct cgroup *cgroup, const char *worker, uint64_t 
 /* How many processes of a leaf the kernel has killed for want of memory since the leaf was made. */
 uint64_t cgroup_leaf_oom_kills(const struct cgroup *cgroup, const char *worker);
 
-/* Kills what is left in it and removes it; what takes time to die keeps it until cgroup_sweep. */
+/* Kills what is left in it and sweeps; what takes time to die keeps it until the next sweep. */
 void cgroup_leaf_close(const struct cgroup *cgroup, const char *worker);
 
 /* Removes the leaves that are empty. */
