@@ -238,3 +238,12 @@ int fake_fleet_descriptors(void)
     closedir(dir);
     return count;
 }
+
+void fake_fleet_wait_descriptors(int most)
+{
+    uint64_t end_ns = clock_monotonic_ns() + FAKE_FLEET_WAIT_MS * NS_PER_MS;
+    int count;
+    while ((count = fake_fleet_descriptors()) > most && clock_monotonic_ns() < end_ns)
+        poll(NULL, 0, 10);
+    assert_in_range(count, 1, most);
+}

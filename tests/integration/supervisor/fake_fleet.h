@@ -60,4 +60,8 @@ void fake_fleet_show(void);
 /* How many descriptors the supervisor has open. */
 int fake_fleet_descriptors(void);
 
+/* Waits until it has no more than most: readiness pipes, pipes of those on their way out, and what
+ * a death is written down with are open for a moment. A leak is open for ever. */
+void fake_fleet_wait_descriptors(int most);
+
 #endif
