@@ -170,13 +170,17 @@ static void take_record(struct link *link)
     ssize_t count = recv(link->supervisor_fd, &record, sizeof record, MSG_DONTWAIT | MSG_TRUNC);
     if (count < 0)
         return;
+    if (count == 0) {
+        log_info("supervisor.gone", "pid=%d", (int)getpid());
+        exit(0); /* or it was replaced in place, and starts a link of its own */
+    }
     if (is_death(&record, count)) {
         take_death(link, &record.death);
     } else if (is_answer(&record, count)) {
         link_node_answer(&link->node, &record.answer);
     } else {
         log_error("supervisor.record_malformed", "bytes=%zd", count);
-        exit(EXIT_INTERNAL); /* or the supervisor is gone: nothing is left to do */
+        exit(EXIT_INTERNAL);
     }
 }
 

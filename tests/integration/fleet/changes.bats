@@ -55,6 +55,8 @@ pids() { # GROUP
   run -0 --separate-stderr client fleet scale acts --reset
   [ "$output" = "2 workers ready" ]
   load_finish 4
+  # All of it was wanted: nothing of it is a fault in the log, or leaves a file behind.
+  run ! grep -E "level=error|event=crash.kept" "$FLEET_LOG"
 }
 
 @test "a change that breaks a group takes no more of it than it can spare" {
