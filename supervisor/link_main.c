@@ -237,8 +237,8 @@ static int run(struct link *link, struct error *err)
     while (code == 0 && !is_drained(link)) {
         bool has_news = false;
         int wait_ms = link->http != NULL ? link_http_turn(link->http) : -1;
-        code = connection_run(link->connection, shorter(wait_ms, tell_again(link)), link->epoll_fd,
-                              &has_news, err);
+        wait_ms = shorter(shorter(wait_ms, tell_again(link)), CHILD_IDLE_TURN_MS);
+        code = connection_run(link->connection, wait_ms, link->epoll_fd, &has_news, err);
         if (has_news)
             take_news(link);
         child_progress(&link->child);

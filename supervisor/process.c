@@ -33,6 +33,8 @@
 #define STORAGE_HANG_NS (30 * NS_PER_S)
 /* The link hands over the last deaths. */
 #define LINK_GRACE_NS (2 * NS_PER_S)
+/* Its loop turns each second and waits for nothing but sockets. Deaths wait for it. */
+#define LINK_HANG_NS (30 * NS_PER_S)
 
 /* Variables that tell a child who it is, besides those of its group and its GPU. */
 #define VARIABLE_MAX (8 + 256)
@@ -63,7 +65,7 @@ static void set_times(struct process *process)
         lifecycle_set_times(lifecycle, STORAGE_GRACE_NS, STORAGE_HANG_NS);
         return;
     case PROCESS_RANK_LINK:
-        lifecycle_set_times(lifecycle, LINK_GRACE_NS, 0);
+        lifecycle_set_times(lifecycle, LINK_GRACE_NS, LINK_HANG_NS);
         return;
     case PROCESS_RANK_GPU_HEALTH:
         return; /* gpu_guard.h, by the configuration */

@@ -29,6 +29,7 @@ static char folder[] = "/tmp/argosy-link-XXXXXX";
 static struct endpoint *endpoint;
 static pid_t link_pid;
 static int link_fd = -1;
+static int progress_fd = -1;
 
 static void open_endpoint(void)
 {
@@ -45,25 +46,31 @@ static void start_link(void)
 {
     char path[128];
     char number[16];
-    int fds[2];
+    int fds[2], progress[2];
     snprintf(path, sizeof path, "%s/fleet.yaml", folder);
     FILE *file = fopen(path, "w");
     assert_non_null(file);
     fputs("node: n1\n", file);
     fclose(file);
     assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, fds), 0);
+    assert_int_equal(pipe(progress), 0);
     link_fd = fds[0];
+    progress_fd = progress[0];
     link_pid = fork();
     if (link_pid == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         close(fds[0]);
+        close(progress[0]);
         snprintf(number, sizeof number, "%d", fds[1]);
         setenv(LINK_ENV_FD, number, 1);
         setenv(CHILD_ENV_NODE, "n1", 1);
+        snprintf(number, sizeof number, "%d", progress[1]);
+        setenv(CHILD_ENV_PROGRESS_FD, number, 1);
         execl(LINK, "argosy-link", "--config", path, NULL);
         _exit(127);
     }
     close(fds[1]);
+    close(progress[1]);
 }
 
 static int set_up(void **state)
@@ -81,6 +88,7 @@ static int tear_down(void **state)
     kill(link_pid, SIGKILL);
     waitpid(link_pid, NULL, 0);
     close(link_fd);
+    close(progress_fd);
     endpoint_close(endpoint);
     char command[64];
     snprintf(command, sizeof command, "rm -rf %s", folder);
@@ -228,6 +236,19 @@ static void drain_waits_for_the_answer(void **state)
     assert_true(WIFEXITED(status) && WEXITSTATUS(status) == EXIT_OK);
 }
 
+/* Without an engine, and with nothing to do: its silence means something. */
+static void idle_loop_tells_progress(void **state)
+{
+    (void)state;
+    start_link();
+    for (int turn = 0; turn < 3; turn++) {
+        struct pollfd news = {.fd = progress_fd, .events = POLLIN};
+        char byte;
+        assert_int_equal(poll(&news, 1, WAIT_MS), 1);
+        assert_int_equal(read(progress_fd, &byte, 1), 1);
+    }
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
 int main(void)
@@ -235,7 +256,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(death_reaches_the_engine),       TEST(death_waits_for_an_engine),
         TEST(passing_refusal_is_tried_again), TEST(final_refusal_is_not),
-        TEST(drain_waits_for_the_answer),
+        TEST(drain_waits_for_the_answer),     TEST(idle_loop_tells_progress),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

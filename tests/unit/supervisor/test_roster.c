@@ -96,6 +96,14 @@ static void new_times_hold_for_who_runs(void **state)
     cpu.grace_ms = 1000;
 }
 
+static void who_tells_progress_is_watched_for_it(void **state)
+{
+    (void)state;
+    assert_int_equal(apply(1, 0), 0);
+    assert_true(roster_find_name(&roster, "cpu/0")->lifecycle.hang_ns == 3 * NS_PER_S);
+    assert_true(roster_link(&roster)->lifecycle.hang_ns == 30 * NS_PER_S);
+}
+
 static void too_many_are_refused_and_nothing_changes(void **state)
 {
     (void)state;
@@ -114,6 +122,7 @@ int main(void)
         TEST(who_is_not_planned_stays_until_it_has_stopped),
         TEST(who_is_planned_again_comes_back),
         TEST(new_times_hold_for_who_runs),
+        TEST(who_tells_progress_is_watched_for_it),
         TEST(too_many_are_refused_and_nothing_changes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
