@@ -275,12 +275,15 @@ static void signals_set(void (*handler)(int))
     ASSERT(sigaction(SIGTERM, &action, NULL) == 0 && sigaction(SIGINT, &action, NULL) == 0);
 }
 
-static int worker_run(struct argosy_worker *worker, const struct fleet_group *group,
+/* Says that it has started when it may be told to end: who reads that may do so. */
+static int worker_run(struct argosy_worker *worker, const struct worker_process *process,
                       struct error *err)
 {
     serving = worker;
-    drain_time_set(group);
+    drain_time_set(process->group);
     signals_set(stop_on_signal);
+    log_info("worker.started", "pid=%d group=%s index=%s", (int)getpid(), process->group->name,
+             process->index);
     struct argosy_error why = {0};
     int code = argosy_worker_run(worker, &why);
     signals_set(SIG_IGN);
@@ -304,11 +307,8 @@ static int serve(const struct worker_program *program, void *context, struct ser
         code = codecs_load(process->config, &codecs, err);
     if (code == 0)
         code = worker_create(service, registry, codecs, err);
-    if (code == 0) {
-        log_info("worker.started", "pid=%d group=%s index=%s", (int)getpid(), process->group->name,
-                 process->index);
-        code = worker_run(service->worker, process->group, err);
-    }
+    if (code == 0)
+        code = worker_run(service->worker, process, err);
     argosy_worker_destroy(service->worker);
     argosy_codecs_destroy(codecs);
     argosy_registry_destroy(registry);
