@@ -17,8 +17,16 @@ static bool has_state(const json_t *process, const char *state)
 }
 
 /* Serves, in a process that was started since it was to be restarted. */
+/* The plan no longer has it: it is there until it is gone, whatever its state. */
+static bool is_retired(const json_t *process)
+{
+    return json_is_true(json_object_get(process, "retired"));
+}
+
 static enum fleet_arrival look_ready(const json_t *process)
 {
+    if (is_retired(process))
+        return FLEET_UNDER_WAY;
     if (has_state(process, "failed"))
         return FLEET_LOST;
     bool is_stale = json_is_true(json_object_get(process, "stale"));
@@ -30,7 +38,8 @@ static enum fleet_arrival look_ready(const json_t *process)
 /* Whoever an operator wants down is where it is wanted, too. */
 static enum fleet_arrival look_settled(const json_t *process)
 {
-    return has_state(process, "drained") ? FLEET_ARRIVED : look_ready(process);
+    bool is_down = has_state(process, "drained") && !is_retired(process);
+    return is_down ? FLEET_ARRIVED : look_ready(process);
 }
 
 static enum fleet_arrival look_drained(const json_t *process)
