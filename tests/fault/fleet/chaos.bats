@@ -143,7 +143,7 @@ kill_engine() { pkill -KILL --parent "$FLEET_PID" --full -- argosy-engine || tru
 stop_worker() {
   local pids
   mapfile -t pids < <(timeout 5 argosy fleet status --data-dir data --output json 2>/dev/null |
-    jq -r '.nodes[].processes[] | select((.name | contains("/")) and .state == "ready" and .uptimeUs > 5000000) | .pid')
+    jq -r '.nodes[]?.processes[]? | select((.name | contains("/")) and .state == "ready" and .uptimeUs > 5000000) | .pid')
   ((${#pids[@]} > 0)) || return 0
   one_of "${pids[@]}"
   kill -STOP "$one" 2>/dev/null || true
