@@ -8,8 +8,8 @@
 #include "cli/output.h"
 #include "common/fleet_config.h"
 #include "common/hardware.h"
-#include "supervisor/placement.h"
-#include "supervisor/topology.h"
+#include "supervisor/placement/placement.h"
+#include "supervisor/placement/topology.h"
 
 const struct option fleet_plan_options[] = {
     {"xml", NULL, 0, OPTION_TEXT, "FILE",

@@ -12,10 +12,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "supervisor/placement.h"
-#include "supervisor/topology.h"
+#include "supervisor/placement/placement.h"
+#include "supervisor/placement/topology.h"
 
-/* As <data_dir>/crashes is written (supervisor/crash_folder.h). */
+/* As <data_dir>/crashes is written (supervisor/log/crash_folder.h). */
 #define CRASHES    "crashes"
 #define LAST_LINES "\nlast lines\n"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * report_log: the supervisor's side of a report: whether it runs, and the last lines of the living,
- * which it writes to <data_dir>/last-lines.txt when it gets SIGUSR1 (supervisor/crash_folder.h).
+ * which it writes to <data_dir>/last-lines.txt when it gets SIGUSR1
+ * (supervisor/log/crash_folder.h).
  */
 #include <errno.h>
 #include <fcntl.h>

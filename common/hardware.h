@@ -4,7 +4,8 @@
  * and NVIDIA GPUs. Nothing of CUDA is loaded: GPUs are read from the driver's files under /proc,
  * or from /dev where a container hides those.
  *
- * Threading: any thread; no state. Where processors and GPUs lie is supervisor/topology.h's.
+ * Threading: any thread; no state. Where processors and GPUs lie is
+ * supervisor/placement/topology.h's.
  */
 #ifndef ARGOSY_COMMON_HARDWARE_H
 #define ARGOSY_COMMON_HARDWARE_H

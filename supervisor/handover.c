@@ -17,9 +17,9 @@
 
 #include "common/exit_code.h"
 #include "common/log.h"
-#include "supervisor/gpu_guard.h"
+#include "supervisor/gpu/gpu_guard.h"
 #include "supervisor/handover_text.h"
-#include "supervisor/log_output.h"
+#include "supervisor/log/log_output.h"
 #include "supervisor/replan.h"
 #include "supervisor/service_manager.h"
 

@@ -15,7 +15,7 @@
 #include "common/error.h"
 #include "common/uuid.h"
 #include "supervisor/death.h"
-#include "supervisor/placement.h"
+#include "supervisor/placement/placement.h"
 #include "supervisor/status_page.h"
 
 #define HANDOVER_DEATH_MAX 16 /* of a process, the latest last */

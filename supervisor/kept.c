@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "supervisor/placement.h"
+#include "supervisor/placement/placement.h"
 
 #define FILE_NAME "kept"
 

@@ -11,7 +11,7 @@
 #include "common/assert.h"
 #include "common/gpu_name.h"
 #include "common/log.h"
-#include "supervisor/node_log.h"
+#include "supervisor/log/node_log.h"
 #include "supervisor/breaker.h"
 #include "supervisor/order.h"
 #include "supervisor/replan.h"

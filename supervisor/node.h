@@ -13,9 +13,9 @@
 #include <stdbool.h>
 
 #include "common/error.h"
-#include "supervisor/crash_folder.h"
-#include "supervisor/gpu_guard.h"
-#include "supervisor/link_channel.h"
+#include "supervisor/log/crash_folder.h"
+#include "supervisor/gpu/gpu_guard.h"
+#include "supervisor/link/link_channel.h"
 #include "supervisor/loop.h"
 #include "supervisor/plan.h"
 #include "supervisor/process.h"

@@ -9,7 +9,7 @@
 #define ARGOSY_SUPERVISOR_ORDER_H
 
 #include "common/error.h"
-#include "supervisor/link_message.h"
+#include "supervisor/link/link_message.h"
 #include "supervisor/node.h"
 
 /* Takes what the link sent: acknowledgements and orders, which are carried out and answered. */

@@ -13,8 +13,8 @@
 #include "common/error.h"
 #include "common/fleet_config.h"
 #include "common/log.h"
-#include "supervisor/placement.h"
-#include "supervisor/topology.h"
+#include "supervisor/placement/placement.h"
+#include "supervisor/placement/topology.h"
 
 /* An operator's count of a group's processes, before what the configuration says. */
 struct plan_scale {

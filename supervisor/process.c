@@ -17,10 +17,10 @@
 #include "common/assert.h"
 #include "common/child.h"
 #include "common/log.h"
-#include "supervisor/gpu_record.h"
-#include "supervisor/http_socket.h"
-#include "supervisor/link_message.h"
-#include "supervisor/log_output.h"
+#include "supervisor/gpu/gpu_record.h"
+#include "supervisor/link/http_socket.h"
+#include "supervisor/link/link_message.h"
+#include "supervisor/log/log_output.h"
 #include "supervisor/status_page.h"
 
 /* The engine finishes its batch, syncs and closes its store. */

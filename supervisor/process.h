@@ -16,12 +16,12 @@
 
 #include "common/fleet_config.h"
 #include "common/uuid.h"
-#include "supervisor/crash_folder.h"
+#include "supervisor/log/crash_folder.h"
 #include "supervisor/lifecycle.h"
-#include "supervisor/log_stream.h"
+#include "supervisor/log/log_stream.h"
 #include "supervisor/loop.h"
-#include "supervisor/memory_limit.h"
-#include "supervisor/placement.h"
+#include "supervisor/memory/memory_limit.h"
+#include "supervisor/placement/placement.h"
 #include "supervisor/service_manager.h"
 #include "supervisor/spawn.h"
 

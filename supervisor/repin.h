@@ -14,7 +14,7 @@
 #include <sys/types.h>
 
 #include "common/error.h"
-#include "supervisor/placement.h"
+#include "supervisor/placement/placement.h"
 
 /* Puts all threads of the process, and those they start meanwhile, on pin's processors; with a pin
  * that is not enforced these are all that the fleet may use. *ret_moved: some were elsewhere; set

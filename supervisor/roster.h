@@ -14,7 +14,7 @@
 #include <stddef.h>
 
 #include "common/error.h"
-#include "supervisor/placement.h"
+#include "supervisor/placement/placement.h"
 #include "supervisor/process.h"
 
 struct roster {

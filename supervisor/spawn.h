@@ -20,7 +20,7 @@
 
 #include "common/error.h"
 #include "common/fleet_config.h"
-#include "supervisor/placement.h"
+#include "supervisor/placement/placement.h"
 
 #define SPAWN_FD_MAX 8
 

@@ -19,7 +19,7 @@
 
 #include "common/error.h"
 #include "common/hardware.h"
-#include "supervisor/gpu_health.h"
+#include "supervisor/gpu/gpu_health.h"
 #include "supervisor/lifecycle.h"
 
 #define STATUS_ENV_FD "ARGOSY_STATUS_FD"

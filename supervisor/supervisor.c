@@ -12,7 +12,7 @@
 #include "common/exit_code.h"
 #include "common/log.h"
 #include "supervisor/node.h"
-#include "supervisor/node_log.h"
+#include "supervisor/log/node_log.h"
 #include "supervisor/order.h"
 #include "supervisor/replan.h"
 #include "supervisor/rollout.h"

@@ -23,7 +23,7 @@
 #include "common/fleet_config.h"
 #include "common/http_address.h"
 #include "common/log.h"
-#include "supervisor/http_socket.h"
+#include "supervisor/link/http_socket.h"
 #include "supervisor/handover.h"
 #include "supervisor/supervisor.h"
 

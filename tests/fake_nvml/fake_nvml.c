@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * fake_nvml: stands for libnvidia-ml.so.1 in tests: the functions that supervisor/nvml.c looks up,
- * driven by the folder that the environment's FAKE_NVML names.
+ * fake_nvml: stands for libnvidia-ml.so.1 in tests: the functions that supervisor/gpu/nvml.c looks
+ * up, driven by the folder that the environment's FAKE_NVML names.
  *
  * <folder>/state is read anew by every call, one word and its numbers a line:
  *   init CODE                        nvmlInit_v2 returns it

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "common/assert.h"
-#include "supervisor/gpu_health.h"
+#include "supervisor/gpu/gpu_health.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

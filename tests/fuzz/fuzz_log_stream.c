@@ -10,8 +10,8 @@
 #include "common/log.h"
 #include "common/time_unit.h"
 #include "common/utf8.h"
-#include "supervisor/log_ring.h"
-#include "supervisor/log_stream.h"
+#include "supervisor/log/log_ring.h"
+#include "supervisor/log/log_stream.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -21,7 +21,7 @@
 
 #include "common/child.h"
 #include "common/exit_code.h"
-#include "supervisor/link_message.h"
+#include "supervisor/link/link_message.h"
 
 static char name[64] = "?";
 static int log_fd = -1;

@@ -17,7 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "supervisor/cgroup.h"
+#include "supervisor/memory/cgroup.h"
 
 #define ROOT     "/sys/fs/cgroup"
 #define LIMIT_MB 64

@@ -21,7 +21,7 @@
 #include "common/exit_code.h"
 #include "common/limits.h"
 #include "queues/endpoint.h"
-#include "supervisor/link_message.h"
+#include "supervisor/link/link_message.h"
 
 #define WAIT_MS 20000
 

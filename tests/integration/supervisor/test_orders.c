@@ -12,7 +12,7 @@
 
 #include "common/error.h"
 #include "common/exit_code.h"
-#include "supervisor/link_message.h"
+#include "supervisor/link/link_message.h"
 #include "tests/integration/supervisor/fake_fleet.h"
 
 #define GROUPS_OF(cpu)                                                                             \

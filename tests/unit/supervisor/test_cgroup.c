@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "supervisor/cgroup.h"
+#include "supervisor/memory/cgroup.h"
 
 static char folder[64];
 

@@ -13,7 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "supervisor/crash_folder.h"
+#include "supervisor/log/crash_folder.h"
 
 #define CORED (SIGSEGV | 0x80) /* a status: dumped core */
 

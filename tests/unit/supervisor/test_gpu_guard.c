@@ -9,7 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "supervisor/gpu_guard.h"
+#include "supervisor/gpu/gpu_guard.h"
 #include "supervisor/node.h"
 
 static char folder[] = "/tmp/argosy-guard-XXXXXX";

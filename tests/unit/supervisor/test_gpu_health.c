@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "common/clock.h"
-#include "supervisor/gpu_health.h"
+#include "supervisor/gpu/gpu_health.h"
 
 static struct gpu_board board;
 

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "supervisor/gpu_marks.h"
+#include "supervisor/gpu/gpu_marks.h"
 
 static char folder[] = "/tmp/argosy-marks-XXXXXX";
 static char path[64];

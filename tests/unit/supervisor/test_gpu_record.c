@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "supervisor/gpu_record.h"
+#include "supervisor/gpu/gpu_record.h"
 
 static struct gpu_record make_figures(void)
 {

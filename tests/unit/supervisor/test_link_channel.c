@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "common/error.h"
-#include "supervisor/link_channel.h"
+#include "supervisor/link/link_channel.h"
 
 static struct link_channel *channel;
 static int fds[2]; /* ours, the link's */

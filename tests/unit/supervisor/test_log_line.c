@@ -7,7 +7,7 @@
 #include <jansson.h>
 
 #include "common/utf8.h"
-#include "supervisor/log_line.h"
+#include "supervisor/log/log_line.h"
 
 static const struct log_line_writer worker = {"worker-cpu", "cpu/0"};
 static const struct log_line_writer engine = {"engine", "engine"};

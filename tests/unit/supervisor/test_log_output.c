@@ -12,7 +12,7 @@
 
 #include "common/clock.h"
 #include "common/log.h"
-#include "supervisor/log_output.h"
+#include "supervisor/log/log_output.h"
 
 #define PIPE_SIZE 16384
 

@@ -10,8 +10,8 @@
 #include <unistd.h>
 
 #include "common/time_unit.h"
-#include "supervisor/log_ring.h"
-#include "supervisor/log_stream.h"
+#include "supervisor/log/log_ring.h"
+#include "supervisor/log/log_stream.h"
 
 static const struct log_line_writer worker = {"worker-cpu", "cpu/0"};
 static struct buffer passed; /* the records, one after the other */

@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "supervisor/metrics.h"
+#include "supervisor/link/metrics.h"
 
 #define FAMILIES_MAX 64
 #define TEXT_SIZE    1024

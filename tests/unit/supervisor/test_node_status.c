@@ -5,7 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "supervisor/node_status.h"
+#include "supervisor/link/node_status.h"
 
 struct fixture {
     struct status_page *page;

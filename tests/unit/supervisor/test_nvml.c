@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "supervisor/nvml.h"
+#include "supervisor/gpu/nvml.h"
 
 static char folder[] = "/tmp/argosy-nvml-XXXXXX";
 static int events_fd = -1;

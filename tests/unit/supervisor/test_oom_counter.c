@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "supervisor/oom_counter.h"
+#include "supervisor/memory/oom_counter.h"
 
 static char path[64];
 

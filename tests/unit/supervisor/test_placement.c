@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "supervisor/placement.h"
+#include "supervisor/placement/placement.h"
 
 static struct topology topology;
 static struct fleet_config *config;

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "supervisor/placement.h"
+#include "supervisor/placement/placement.h"
 
 static cpu_set_t set_of(const int *cpus, size_t count)
 {

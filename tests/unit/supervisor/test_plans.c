@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "supervisor/placement.h"
+#include "supervisor/placement/placement.h"
 
 #define FOLDER "tests/golden/topology"
 

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "supervisor/probe.h"
+#include "supervisor/link/probe.h"
 
 #define NOW_NS (100 * NS_PER_S)
 

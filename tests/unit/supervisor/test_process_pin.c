@@ -20,7 +20,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "supervisor/crash_folder.h"
+#include "supervisor/log/crash_folder.h"
 #include "supervisor/process.h"
 
 static char folder[] = "/tmp/argosy-pin-XXXXXX";

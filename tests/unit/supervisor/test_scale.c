@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "supervisor/scale.h"
+#include "supervisor/link/scale.h"
 
 static Api__QueueStats rows[4];
 static Api__QueueStats *row_list[4];

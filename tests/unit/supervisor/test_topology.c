@@ -11,7 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "supervisor/topology.h"
+#include "supervisor/placement/topology.h"
 
 static struct topology topology;
 
