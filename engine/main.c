@@ -58,6 +58,7 @@ static void tell_ready(struct child *child, const struct options *options,
         child->ready_fd = options->ready_fd;
     }
     child_ready(child);
+    child_progress(child); /* from here on silence is a hang */
 }
 
 /* What the server calls back with. */

@@ -275,6 +275,7 @@ static int serve(const struct fleet_config *config, struct error *err)
     if (code == 0) {
         log_started(&program);
         child_ready(&program.child);
+        child_progress(&program.child); /* from here on silence is a hang */
         code = storage_server_run(program.server, err);
     }
     close_all(&program);

@@ -2,20 +2,11 @@
 /* breaker: see breaker.h. */
 #include "supervisor/breaker.h"
 
-#include <signal.h>
 #include <string.h>
-#include <sys/wait.h>
 
 static bool is_neighbour(const struct process *process, const struct process *other)
 {
     return process->group[0] != '\0' && strcmp(process->group, other->group) == 0;
-}
-
-/* Who was killed by somebody else's hand, and not for want of memory, did not die of itself. */
-static bool is_own(const struct death *death)
-{
-    return death->cause != DEATH_CAUSE_NONE || !WIFSIGNALED(death->status) ||
-           WTERMSIG(death->status) != SIGKILL;
 }
 
 /* Short lives that ended of themselves in the window. */
@@ -26,7 +17,7 @@ static unsigned count_deaths(const struct death_history *history, uint64_t now_n
     for (unsigned i = 0; i < known; i++) {
         const struct death *death = &history->deaths[i];
         deaths += death->at_ns + BREAKER_WINDOW_NS > now_ns &&
-                  death->healthy_ns < DEATH_HEALTHY_NS && is_own(death);
+                  death->healthy_ns < DEATH_HEALTHY_NS && !death_is_from_outside(death);
     }
     return deaths;
 }

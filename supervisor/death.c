@@ -3,6 +3,7 @@
 #include "supervisor/death.h"
 
 #include <ctype.h>
+#include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -23,15 +24,22 @@ const struct death *death_history_last(const struct death_history *history)
     return &history->deaths[(history->count - 1) % DEATH_HISTORY_MAX];
 }
 
+bool death_is_from_outside(const struct death *death)
+{
+    return death->cause == DEATH_CAUSE_NONE && WIFSIGNALED(death->status) &&
+           WTERMSIG(death->status) == SIGKILL;
+}
+
 unsigned death_history_row(const struct death_history *history)
 {
     unsigned known = history->count < DEATH_HISTORY_MAX ? history->count : DEATH_HISTORY_MAX;
     unsigned row = 0;
-    while (row < known) {
-        unsigned place = (history->count - 1 - row) % DEATH_HISTORY_MAX;
-        if (history->deaths[place].healthy_ns >= DEATH_HEALTHY_NS)
+    for (unsigned i = 0; i < known; i++) {
+        const struct death *death = &history->deaths[(history->count - 1 - i) % DEATH_HISTORY_MAX];
+        if (death->healthy_ns >= DEATH_HEALTHY_NS)
             break;
-        row++;
+        bool is_blameless = death_is_from_outside(death) && death->healthy_ns >= DEATH_SETTLED_NS;
+        row += is_blameless ? 0 : 1;
     }
     return row;
 }

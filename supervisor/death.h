@@ -19,6 +19,8 @@
 #define DEATH_DELAY_FIRST_NS (100 * NS_PER_MS)
 #define DEATH_DELAY_MAX_NS   (30 * NS_PER_S)
 #define DEATH_HEALTHY_NS     (60 * NS_PER_S)
+/* Ready for so long, it started well. */
+#define DEATH_SETTLED_NS (1 * NS_PER_S)
 /* From this many short lives in a row on it is called a crash loop: 1.5 s of delays went by. */
 #define DEATH_LOOP_COUNT 5
 /* Ten doublings pass the longest delay; a few more are kept for whoever asks what happened. */
@@ -69,7 +71,11 @@ void death_history_add(struct death_history *history, const struct death *death)
 /* The latest death; NULL when there was none. */
 const struct death *death_history_last(const struct death_history *history);
 
-/* How many of the latest deaths in a row ended a short life. */
+/* Whether somebody else killed it, and not for want of memory: it did not die of itself. */
+bool death_is_from_outside(const struct death *death);
+
+/* How many of the latest deaths in a row ended a short life. One that was killed from outside after
+ * it had been ready for DEATH_SETTLED_NS does not count. */
 unsigned death_history_row(const struct death_history *history);
 
 /* How long to wait after the latest death before the next start. */

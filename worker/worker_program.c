@@ -116,6 +116,7 @@ static void worker_ready(void *user_data)
     struct child *child = service->process.child;
     log_info("worker.ready", "pid=%d identity=%s", (int)getpid(), child->identity);
     child_ready(child);
+    worker_progress_begin(service->process.progress);
 }
 
 static void worker_turned(void *user_data)

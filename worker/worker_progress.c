@@ -18,6 +18,13 @@ void worker_progress_fini(struct worker_progress *progress)
     pthread_mutex_destroy(&progress->mutex);
 }
 
+void worker_progress_begin(struct worker_progress *progress)
+{
+    pthread_mutex_lock(&progress->mutex);
+    child_progress(progress->child);
+    pthread_mutex_unlock(&progress->mutex);
+}
+
 void worker_progress_turned(struct worker_progress *progress, enum worker_loop loop)
 {
     pthread_mutex_lock(&progress->mutex);

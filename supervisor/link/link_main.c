@@ -396,6 +396,7 @@ static int serve(struct link *link, const char *config_path, struct error *err)
     code = link_open(link, config, err);
     if (code == 0) {
         child_ready(&link->child);
+        child_progress(&link->child); /* from here on silence is a hang */
         code = run(link, err);
     }
     link_close(link);

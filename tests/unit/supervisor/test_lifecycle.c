@@ -80,6 +80,28 @@ static void healthy_life_ends_the_row(void **state)
     assert_int_equal(lifecycle.deadline_ns - now_ns, 100 * NS_PER_MS);
 }
 
+static void kill_from_outside_is_no_fault(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 10; i++) {
+        start_ready();
+        now_ns += DEATH_SETTLED_NS;
+        lifecycle_died(&lifecycle, KILLED(SIGKILL), DEATH_CAUSE_NONE, now_ns);
+        assert_int_equal(lifecycle.deadline_ns - now_ns, DEATH_DELAY_FIRST_NS);
+        tick_at_deadline();
+    }
+    assert_int_equal(death_history_row(&lifecycle.deaths), 0);
+    /* before it had settled, or for want of memory, it may be one */
+    start_ready();
+    lifecycle_died(&lifecycle, KILLED(SIGKILL), DEATH_CAUSE_NONE, now_ns);
+    tick_at_deadline();
+    start_ready();
+    now_ns += DEATH_SETTLED_NS;
+    lifecycle_died(&lifecycle, KILLED(SIGKILL), DEATH_CAUSE_OOM, now_ns);
+    assert_int_equal(death_history_row(&lifecycle.deaths), 2);
+    assert_int_equal(lifecycle.deadline_ns - now_ns, 2 * DEATH_DELAY_FIRST_NS);
+}
+
 static void long_start_is_no_health(void **state)
 {
     (void)state;
@@ -412,6 +434,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(restart_delays_double_up_to_the_cap),
         TEST(healthy_life_ends_the_row),
+        TEST(kill_from_outside_is_no_fault),
         TEST(long_start_is_no_health),
         TEST(final_codes_are_not_restarted),
         TEST(drain_ends_in_stopped),
