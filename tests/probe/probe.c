@@ -281,9 +281,9 @@ static int loop_for_ever(struct argosy_workflow *workflow, void *user_data,
                          struct argosy_payload *ret_result, struct argosy_error *err)
 {
     (void)workflow, (void)user_data, (void)ret_result, (void)err;
-    volatile unsigned long turns = 0;
-    for (bool is_over = is_released(); !is_over;)
-        turns = turns + 1;
+    volatile bool is_over = is_released();
+    while (!is_over)
+        ;
     return 0;
 }
 
