@@ -203,12 +203,16 @@ int handover_read(struct handover **ret_handover, struct error *err)
     *ret_handover = NULL;
     if (text == NULL)
         return 0;
-    int fd = atoi(text);
+    char *end;
+    long fd = strtol(text, &end, 10);
+    bool is_number = end != text && *end == '\0' && fd > STDERR_FILENO && fd <= INT_MAX;
+    if (!is_number)
+        return error_set(err, ERR_INVALID, HANDOVER_ENV_FD ": \"%.32s\" is no descriptor", text);
     unsetenv(HANDOVER_ENV_FD);
     struct handover *handover = calloc(1, sizeof *handover);
-    int code = handover != NULL ? read_fd(fd, handover, err)
+    int code = handover != NULL ? read_fd((int)fd, handover, err)
                                 : error_set(err, ERR_MEMORY, "handover: out of memory");
-    close(fd);
+    close((int)fd);
     if (code != 0) {
         handover_destroy(handover);
         return code;
@@ -476,6 +480,7 @@ int handover_exec(struct node *node, struct error *err)
     if (code == 0)
         code = service_manager_hand_on(node->setting.manager, err);
     if (code != 0) {
+        service_manager_take_back(node->setting.manager);
         drop_fd(fd);
         return code;
     }
@@ -487,6 +492,7 @@ int handover_exec(struct node *node, struct error *err)
     execv(program, (char *const *)(uintptr_t)node->setting.arguments);
     int errnum = errno;
     set_inherited(node, fd, false);
+    service_manager_take_back(node->setting.manager);
     unsetenv(HANDOVER_ENV_FD);
     close(fd);
     return error_set_errno(err, ERR_UNAVAILABLE, errnum, "could not become %s", program);

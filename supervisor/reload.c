@@ -42,24 +42,38 @@ static void apply_effect(struct process *process, enum fleet_effect effect)
         process_hang_up(process);
 }
 
-/* Puts the plan into force, and tells those who run what of it is theirs. Takes it on success. */
+/* Puts the plan into force, for children that start from now on, too. Takes it on success;
+ * otherwise the old one is in force as it was. */
+static int put_into_force(struct node *node, struct plan *plan, struct error *err)
+{
+    char path[PATH_MAX];
+    int code = plan_write_effective(plan, path, err);
+    if (code != 0)
+        return code;
+    code = node_adopt_plan(node, plan, err);
+    struct error again = {0};
+    if (code != 0 && plan_write_effective(&node->plan, path, &again) != 0)
+        log_error("config.not_restored", "error=\"%s\"", again.text);
+    return code;
+}
+
+/* The same, and tells those who run what of the change is theirs. */
 static int adopt(struct node *node, struct plan *plan, const struct fleet_change *change,
                  struct error *err)
 {
-    char path[PATH_MAX];
     /* A change borrows from both configurations, and the old one goes. */
     size_t count = node->roster.count;
     struct process **processes = calloc(count + 1, sizeof(struct process *));
     enum fleet_effect *effects = calloc(count + 1, sizeof *effects);
     int code = processes != NULL && effects != NULL
-                   ? plan_write_effective(plan, path, err)
+                   ? 0
                    : error_set(err, ERR_MEMORY, "no memory for a new plan");
     for (size_t i = 0; code == 0 && i < count; i++) {
         processes[i] = node->roster.processes[i];
         effects[i] = find_effect(change, processes[i]);
     }
     if (code == 0)
-        code = node_adopt_plan(node, plan, err);
+        code = put_into_force(node, plan, err);
     for (size_t i = 0; code == 0 && i < count; i++)
         apply_effect(processes[i], effects[i]);
     free(processes);
@@ -116,13 +130,10 @@ int reload_config(struct node *node, char ret_text[ERROR_TEXT_MAX], struct error
 int reload_scale(struct node *node, struct error *err)
 {
     struct plan plan;
-    char path[PATH_MAX];
     int code = plan_create_again(&node->source, &node->plan, &plan, err);
     if (code != 0)
         return code;
-    code = plan_write_effective(&plan, path, err);
-    if (code == 0)
-        code = node_adopt_plan(node, &plan, err);
+    code = put_into_force(node, &plan, err);
     plan_destroy(&plan);
     return code;
 }

@@ -171,6 +171,15 @@ int service_manager_open(struct service_manager *manager, struct error *err)
     return code;
 }
 
+static void set_inherited(const struct service_manager *manager, bool is_inherited)
+{
+    int flags = is_inherited ? 0 : FD_CLOEXEC;
+    if (manager->http_fd >= 0)
+        fcntl(manager->http_fd, F_SETFD, flags);
+    for (size_t i = 0; i < manager->engine_fd_count; i++)
+        fcntl(manager->engine_fds[i], F_SETFD, flags);
+}
+
 int service_manager_hand_on(const struct service_manager *manager, struct error *err)
 {
     for (size_t i = 0; i < SERVICE_VARIABLE_COUNT; i++) {
@@ -178,11 +187,15 @@ int service_manager_hand_on(const struct service_manager *manager, struct error 
             setenv(variable_names[i], manager->variables[i], 1) != 0)
             return error_set(err, ERR_MEMORY, "out of memory");
     }
-    if (manager->http_fd >= 0)
-        fcntl(manager->http_fd, F_SETFD, 0);
-    for (size_t i = 0; i < manager->engine_fd_count; i++)
-        fcntl(manager->engine_fds[i], F_SETFD, 0);
+    set_inherited(manager, true);
     return 0;
+}
+
+void service_manager_take_back(const struct service_manager *manager)
+{
+    for (size_t i = 0; i < SERVICE_VARIABLE_COUNT; i++)
+        unsetenv(variable_names[i]);
+    set_inherited(manager, false);
 }
 
 void service_manager_close(struct service_manager *manager)

@@ -51,6 +51,9 @@ int service_manager_open(struct service_manager *manager, struct error *err);
  * replaces this one in place. ERR_MEMORY. */
 int service_manager_hand_on(const struct service_manager *manager, struct error *err);
 
+/* Undoes that: the other program did not start. */
+void service_manager_take_back(const struct service_manager *manager);
+
 void service_manager_close(struct service_manager *manager);
 
 /* The fleet runs; also ends what service_manager_reloading began. */

@@ -202,6 +202,34 @@ static void bad_configuration_changes_nothing(void **state)
     end();
 }
 
+static bool effective_has(const char *text)
+{
+    static char content[65536];
+    char path[256];
+    fake_fleet_path(".argosy/fleet.effective.yaml", path, sizeof path);
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    content[fread(content, 1, sizeof content - 1, file)] = '\0';
+    fclose(file);
+    return strstr(content, text) != NULL;
+}
+
+static void plan_that_is_too_large_leaves_the_old_one_in_force(void **state)
+{
+    (void)state;
+    char text[512], config[1024] = GROUPS_OF("1");
+    start(config);
+    for (int i = 0; i < 5; i++)
+        sprintf(config + strlen(config), "- {name: many%d, kind: cpu, processes: 1000}\n", i);
+    fake_fleet_config(config);
+    assert_int_equal(order(LINK_OPERATION_RELOAD, "-", 0, false, text), ERR_LIMIT);
+    assert_non_null(strstr(text, "processes on one node: at most 4096"));
+    assert_true(effective_has("name: cpu"));
+    assert_false(effective_has("many0"));
+    assert_false(fake_fleet_has("many0/0 start"));
+    end();
+}
+
 static void reload_leaves_a_scale_alone(void **state)
 {
     (void)state;
@@ -304,6 +332,7 @@ int main(void)
         TEST(reload_takes_the_fewest_restarts),
         TEST(hangup_reloads),
         TEST(bad_configuration_changes_nothing),
+        TEST(plan_that_is_too_large_leaves_the_old_one_in_force),
         TEST(reload_leaves_a_scale_alone),
         TEST(many_changes_leak_no_descriptor),
         TEST(supervisor_is_replaced_under_its_children),

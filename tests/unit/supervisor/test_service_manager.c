@@ -203,6 +203,12 @@ static void sockets_are_taken_by_name(void **state)
     assert_null(getenv("LISTEN_PID"));
     assert_null(getenv("LISTEN_FDNAMES"));
 
+    /* one that does not start leaves nothing for our children */
+    assert_int_equal(service_manager_hand_on(&manager, NULL), 0);
+    service_manager_take_back(&manager);
+    assert_null(getenv("LISTEN_FDS"));
+    assert_int_equal(fcntl(4, F_GETFD), FD_CLOEXEC);
+
     /* the program that takes our place finds what we found */
     assert_int_equal(service_manager_hand_on(&manager, NULL), 0);
     assert_string_equal(getenv("LISTEN_FDS"), "3");
