@@ -110,11 +110,22 @@ static bool sync_folder(const char *path)
     return is_synced;
 }
 
+static bool is_there(const char *data_dir, const struct buffer *text)
+{
+    struct buffer there;
+    bool is_same = kept_read(data_dir, &there, NULL) == 0 && there.size == text->size &&
+                   (text->size == 0 || memcmp(there.data, text->data, text->size) == 0);
+    buffer_fini(&there);
+    return is_same;
+}
+
 int kept_write(const char *data_dir, const struct buffer *text, struct error *err)
 {
     char path[PATH_MAX], draft[PATH_MAX];
     if (text->failed)
         return error_set(err, ERR_MEMORY, "out of memory");
+    if (is_there(data_dir, text))
+        return 0;
     snprintf(path, sizeof path, "%s/" FILE_NAME, data_dir);
     snprintf(draft, sizeof draft, "%s/" FILE_NAME ".new", data_dir);
     bool is_done = text->size == 0 ? unlink(path) == 0 || errno == ENOENT

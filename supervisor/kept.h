@@ -32,7 +32,8 @@ int kept_scale(const struct buffer *text, const char *group);
 void kept_add_drain(struct buffer *text, const char *name);
 void kept_add_scale(struct buffer *text, const char *group, int processes);
 
-/* Durable when it returns 0. Otherwise ERR_IO or ERR_MEMORY, and what was there before still
+/* Durable when it returns 0. What is there already is not written again: a drain that is not to be
+ * kept works on a full disk, too. Otherwise ERR_IO or ERR_MEMORY, and what was there before still
  * counts.
  */
 int kept_write(const char *data_dir, const struct buffer *text, struct error *err);
