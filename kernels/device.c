@@ -71,7 +71,7 @@ int device_open(const struct device_options *options, struct device **ret_device
     }
     message[0] = '\0';
     if (!options || !ret_device || options->threads > DEVICE_THREADS_MAX ||
-        (options->cores && options->threads == 0)) {
+        (options->cores && options->threads == 0) || (unsigned)options->precision > DEVICE_BF16) {
         snprintf(message, message_size, "%s", kernel_status_text(r));
         return r;
     }

@@ -13,7 +13,7 @@
  * [cu_seqlens[s], cu_seqlens[s+1]) of every activation.
  *
  * Activations are row-major matrices in the device's own element type: info.activation_bytes is 4
- * (fp32) or 2 (fp16); the caller allocates rows * width * activation_bytes and does not look
+ * (fp32) or 2 (fp16, bf16); the caller allocates rows * width * activation_bytes and does not look
  * inside (op_to_float does). Sums and statistics are fp32 whatever the element type is.
  *
  * Exactness: one device model and build gives the same bits for the same input, run after run, and
@@ -80,6 +80,9 @@ enum device_kind {
 enum device_precision {
     DEVICE_FP32 = 0, /* every device */
     DEVICE_FP16 = 1, /* CUDA: fp16 activations and weights, fp32 accumulation and statistics */
+    /* bf16 activations and weights, fp32 accumulation and statistics: CUDA, and CPUs that multiply
+     * bf16 themselves (AVX-512 BF16); UNSUPPORTED elsewhere. */
+    DEVICE_BF16 = 2,
 };
 
 /* Who multiplies matrices on a CUDA device; never chosen silently. */

@@ -777,6 +777,10 @@ extern "C" int cuda_device_open(const struct device_options *options, struct dev
 
     if (r < 0)
         return r;
+    if (options->precision == DEVICE_BF16) {
+        snprintf(message, message_size, "the CUDA device has no bf16");
+        return KERNEL_UNSUPPORTED;
+    }
     if (options->ordinal >= count) {
         snprintf(message, message_size, "there is no CUDA device %u: %u visible", options->ordinal,
                  count);

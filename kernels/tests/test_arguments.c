@@ -34,6 +34,8 @@ static void test_open(void **state)
     assert_string_equal(message, "bad argument");
     options = (struct device_options){.kind = (enum device_kind)9};
     assert_refused(device_open(&options, &device, NULL, 0));
+    options = (struct device_options){.kind = DEVICE_CPU, .precision = (enum device_precision)3};
+    assert_refused(device_open(&options, &device, NULL, 0));
     options = (struct device_options){.kind = DEVICE_CPU, .cores = cores};
     assert_refused(device_open(&options, &device, NULL, 0));
     options = (struct device_options){.kind = DEVICE_CPU, .precision = DEVICE_FP16};
@@ -41,6 +43,9 @@ static void test_open(void **state)
     assert_string_equal(message, "the CPU device computes in fp32 only");
     assert_int_equal(device_open(&options, &device, message, 4), KERNEL_UNSUPPORTED);
     assert_string_equal(message, "the");
+    options = (struct device_options){.kind = DEVICE_REFERENCE, .precision = DEVICE_BF16};
+    assert_int_equal(device_open(&options, &device, message, sizeof(message)), KERNEL_UNSUPPORTED);
+    assert_string_equal(message, "the reference device computes in fp32 only");
     assert_refused(device_open(NULL, &device, NULL, 0));
     assert_null(device);
     device_close(NULL);
