@@ -71,11 +71,21 @@ void node_close(struct node *node)
     memory_limit_close(&node->memory);
 }
 
+/* At once: a delay that is over in this very turn would start who has no group any more. */
+static void stop_retired(struct node *node)
+{
+    for (size_t i = 0; i < node->roster.count; i++) {
+        if (node->roster.processes[i]->is_retired)
+            node_stop(node->roster.processes[i], false);
+    }
+}
+
 int node_adopt_plan(struct node *node, struct plan *plan, struct error *err)
 {
     int code = roster_apply(&node->roster, &plan->placement, err);
     if (code != 0)
         return code;
+    stop_retired(node);
     plan_destroy(&node->plan);
     node->plan = *plan;
     node->setting.config = plan->config;

@@ -54,8 +54,8 @@ int node_open(struct node *node, const struct plan_source *source, struct plan *
 /* Accepts a node of zeros. */
 void node_close(struct node *node);
 
-/* Puts another plan into force, which it takes on success: processes come and go by it; what goes
- * on running is moved to the processors that the plan gives it (replan.h), and not touched
+/* Puts another plan into force, which it takes on success: who it no longer has is stopped; what
+ * goes on running is moved to the processors that the plan gives it (replan.h), and not touched
  * otherwise. */
 int node_adopt_plan(struct node *node, struct plan *plan, struct error *err);
 

@@ -99,16 +99,6 @@ static void go_up(struct node *node)
         announce(node);
 }
 
-/* Stops who is no longer wanted. */
-static void retire(struct node *node)
-{
-    for (size_t i = 0; i < node->roster.count; i++) {
-        if (node->roster.processes[i]->is_retired)
-            node_stop(node->roster.processes[i], false);
-    }
-    roster_sweep(&node->roster);
-}
-
 /* Restarts the next ones that their groups can spare; the node's own need not wait for anybody. */
 static void roll(struct node *node)
 {
@@ -149,7 +139,7 @@ bool sequence_advance(struct node *node)
     }
     if (node->is_stopping)
         return go_down(node);
-    retire(node);
+    roster_sweep(&node->roster);
     roll(node);
     go_up(node);
     return false;
