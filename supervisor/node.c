@@ -69,6 +69,7 @@ void node_close(struct node *node)
     loop_close(&node->loop);
     plan_destroy(&node->plan);
     memory_limit_close(&node->memory);
+    node->page = NULL;
 }
 
 /* At once: a delay that is over in this very turn would start who has no group any more. */

@@ -51,7 +51,7 @@ struct node {
 int node_open(struct node *node, const struct plan_source *source, struct plan *plan,
               const struct process_setting *setting, struct error *err);
 
-/* Accepts a node of zeros. */
+/* Accepts a node of zeros, one that could not be opened, and one that was closed. */
 void node_close(struct node *node);
 
 /* Puts another plan into force, which it takes on success: who it no longer has is stopped; what

@@ -51,11 +51,27 @@ static void who_waits_for_its_next_start_and_is_retired_is_not_started(void **st
     assert_int_equal(process->pid, 0);
 }
 
+static void what_cannot_be_opened_is_closed_all_the_same(void **state)
+{
+    (void)state;
+    static struct placement_pin pins[STATUS_PROCESS_MAX + 1];
+    struct fleet_config config = {.supervisor.cgroup = FLEET_CGROUP_NONE};
+    struct plan plan = {.config = &config,
+                        .placement = {.pins = pins, .pin_count = STATUS_PROCESS_MAX + 1}};
+    const struct plan_source source = {0};
+    const struct process_setting setting = {0};
+    struct error err = {0};
+    assert_int_equal(node_open(&node, &source, &plan, &setting, &err), ERR_LIMIT);
+    assert_non_null(plan.config); /* not taken */
+    node_close(&node);
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, start_node, end_node)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_cannot_be_opened_is_closed_all_the_same),
         TEST(who_waits_for_its_next_start_and_is_retired_is_not_started),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
