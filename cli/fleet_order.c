@@ -103,53 +103,70 @@ static void add_names(json_t *names, const json_t *status)
     }
 }
 
-/* Whether any of the nodes has such a group or process. */
-static int check_target(struct session *session, const json_t *nodes, const char *target,
-                        struct error *err)
+/* The groups and processes that the nodes tell of; each of them answers. The caller releases the
+ * list. */
+static int collect_names(struct session *session, const json_t *nodes, json_t **ret_names,
+                         struct error *err)
 {
     size_t index;
     const json_t *node;
     json_t *names = json_array();
-    int code = 0;
     json_array_foreach(nodes, index, node)
     {
         json_t *reply;
-        if (code == 0)
-            code = fleet_call(session, json_string_value(node),
+        int code = fleet_call(session, json_string_value(node),
                               &(struct fleet_operation){.name = "STATUS"}, &reply, err);
-        if (code != 0)
-            break;
+        if (code != 0) {
+            json_decref(names);
+            return code;
+        }
         add_names(names, json_object_get(reply, "status"));
         json_decref(reply);
     }
-    if (code == 0 && target != NULL && !has_name(names, target))
-        code = say_unknown("worker or group", target, names, err);
-    json_decref(names);
-    return code;
+    *ret_names = names;
+    return 0;
 }
 
 /* ---- the order ---- */
 
-/* Orders it on each node; *ret_texts is a list of what the nodes did. A target that one node does
- * not have is another's. */
-static int give_order(struct session *session, const json_t *nodes, const struct fleet_order *order,
+/* Orders it on each node; texts is a list of what the nodes did. A target that one node does not
+ * have is another's; ERR_NOT_FOUND: it is nobody's. */
+static int tell_nodes(struct session *session, const json_t *nodes, const struct fleet_order *order,
                       json_t *texts, struct error *err)
 {
     size_t index;
     const json_t *node;
+    int code = 0;
     json_array_foreach(nodes, index, node)
     {
         const char *name = json_string_value(node);
         json_t *reply = NULL;
-        int code = fleet_call(session, name, &order->operation, &reply, err);
+        code = fleet_call(session, name, &order->operation, &reply, err);
         if (code == 0)
             json_array_append_new(
                 texts, json_pack("{s:s, s:s}", "node", name, "text", view_text(reply, "text")));
         json_decref(reply);
-        if (code != 0 && (code != ERR_NOT_FOUND || json_array_size(nodes) == 1))
+        if (code != 0 && code != ERR_NOT_FOUND)
             return code;
     }
-    return 0;
+    return json_array_size(texts) > 0 ? 0 : code;
+}
+
+/* Only the nodes know all targets: a group that was scaled to nothing has no process to tell of.
+ * What is like the target is for the error. */
+static int give_order(struct session *session, const json_t *nodes, const struct fleet_order *order,
+                      json_t *texts, struct error *err)
+{
+    const char *target = order->operation.target;
+    json_t *names;
+    int code = collect_names(session, nodes, &names, err);
+    if (code != 0)
+        return code;
+    code = tell_nodes(session, nodes, order, texts, err);
+    if (code == ERR_NOT_FOUND && target != NULL && !has_name(names, target))
+        code = say_unknown("worker or group", target, names, err);
+    json_decref(names);
+    return code;
 }
 
 static void tally_node(const json_t *status, const struct fleet_order *order, struct tally *tally)
@@ -262,8 +279,6 @@ int fleet_order_run(const struct invocation *invocation, struct fleet_order *ord
     json_t *texts = json_array();
     struct tally tally = {0};
     code = choose_nodes(&session, parsed_text(parsed, "node"), &nodes, err);
-    if (code == 0)
-        code = check_target(&session, nodes, order->operation.target, err);
     if (code == 0)
         code = give_order(&session, nodes, order, texts, err);
     if (code == 0)

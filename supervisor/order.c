@@ -75,6 +75,8 @@ static int check_target(const struct node *node, const struct link_order *order,
 {
     if (count_targets(node, order) > 0)
         return 0;
+    if (order->target[0] == '\0')
+        return error_set(err, ERR_NOT_FOUND, "this node has no workers");
     return error_set(err, ERR_NOT_FOUND, "no worker or group \"%s\" on this node", order->target);
 }
 

@@ -67,6 +67,19 @@ kill_all() {
   [ "$(bounds elsewhere)" = "3 0" ]
 }
 
+@test "a group that was scaled to nothing is known, and comes back" {
+  fleet_start
+  client fleet scale cpu 0
+  [ -z "$(states)" ]
+  refused 66 'this node has no workers' fleet restart
+  refused 66 'no worker or group "cqu"' fleet scale cqu 2
+  client fleet scale cpu 1
+  [ "$(states)" = ready ]
+  client fleet scale cpu 0
+  client fleet scale cpu --reset
+  [ "$(states)" = "ready ready" ]
+}
+
 @test "no engine: status 69, and what to do" {
   fleet_start
   fleet_stop_keep() { kill -TERM "$FLEET_PID"; wait "$FLEET_PID"; FLEET_PID=; }
