@@ -59,13 +59,9 @@ static void add_unit(struct gpu_board *board, const struct hardware_gpu *gpu,
     if (board->count == HARDWARE_GPU_MAX)
         return; /* slices that are named beyond are not watched */
     struct gpu_unit *unit = &board->units[board->count++];
-    char key[GPU_KEY_MAX], old_key[GPU_KEY_MAX];
     gpu_unit_init(unit, gpu, clock_monotonic_ns());
     for (size_t i = 0; i < before->count; i++) {
-        bool is_same =
-            strcmp(gpu_unit_key(unit, key), gpu_unit_key(&before->units[i], old_key)) == 0;
-        if (is_same || (gpu->bus_id[0] != '\0' && gpu->uuid[0] == '\0' &&
-                        strcmp(gpu->bus_id, before->units[i].identity.bus_id) == 0)) {
+        if (gpu_identity_is_same(&unit->identity, &before->units[i].identity)) {
             *unit = before->units[i];
             return;
         }

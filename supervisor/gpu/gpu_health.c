@@ -147,12 +147,11 @@ static bool is_same_place(const struct gpu_identity *left, const struct gpu_iden
     return left->minor >= 0 && left->minor == right->minor;
 }
 
-/* Figures are of one GPU or one slice. */
-static bool is_figured(const struct gpu_identity *unit, const struct gpu_identity *told)
+bool gpu_identity_is_same(const struct gpu_identity *left, const struct gpu_identity *right)
 {
-    if (unit->uuid[0] != '\0' && told->uuid[0] != '\0')
-        return strcmp(unit->uuid, told->uuid) == 0;
-    return !is_slice(unit) && !is_slice(told) && is_same_place(unit, told);
+    if (left->uuid[0] != '\0' && right->uuid[0] != '\0')
+        return strcmp(left->uuid, right->uuid) == 0;
+    return !is_slice(left) && !is_slice(right) && is_same_place(left, right);
 }
 
 static bool is_instance(uint32_t unit, uint32_t told)
@@ -304,7 +303,7 @@ struct gpu_change gpu_board_take(struct gpu_board *board, const struct gpu_recor
         char reason[GPU_REASON_MAX];
         bool is_changed = false;
         if (is_event ? !is_struck(board, &unit->identity, &record->identity)
-                     : !is_figured(&unit->identity, &record->identity))
+                     : !gpu_identity_is_same(&unit->identity, &record->identity))
             continue;
         enum gpu_answer answer = GPU_ANSWER_NOTHING;
         if (is_event)

@@ -96,6 +96,10 @@ const char *gpu_xid_format(uint64_t xid, char out[GPU_REASON_MAX]);
 /* The unit of a GPU that the machine has: unwatched. */
 void gpu_unit_init(struct gpu_unit *unit, const struct hardware_gpu *gpu, uint64_t now_ns);
 
+/* Whether both are one GPU or one slice, told apart by what is known of both: UUID, else bus id,
+ * else device file. A slice has no name but its UUID. */
+bool gpu_identity_is_same(const struct gpu_identity *left, const struct gpu_identity *right);
+
 /* How a unit is called where it has no name: its uuid, bus id, or "nvidia3". Into out, returned. */
 #define GPU_KEY_MAX sizeof((struct gpu_identity *)0)->uuid
 const char *gpu_unit_key(const struct gpu_unit *unit, char out[GPU_KEY_MAX]);

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -13,8 +14,12 @@
 
 #define FILE_NAME "bad_gpus"
 #define BOOT_ID   "/proc/sys/kernel/random/boot_id"
+/* A name that is not known. */
+#define NOT_KNOWN "-"
+#define MINOR_MAX 16 /* an int's text */
 /* A line for each unit, and the first. */
-#define TEXT_MAX ((HARDWARE_GPU_MAX + 1) * (GPU_KEY_MAX + GPU_REASON_MAX + 2))
+#define TEXT_MAX                                                                                   \
+    ((HARDWARE_GPU_MAX + 1) * (sizeof(struct gpu_identity) + MINOR_MAX + GPU_REASON_MAX))
 
 void gpu_marks_boot(char out[GPU_BOOT_MAX])
 {
@@ -27,13 +32,40 @@ void gpu_marks_boot(char out[GPU_BOOT_MAX])
     fclose(file);
 }
 
-static uint64_t mark(struct gpu_board *board, const char *key, const char *reason, uint64_t now_ns)
+/* Takes the next name of a line; false when there is none that fits. */
+static bool read_name(char **rest, char *out, size_t size)
+{
+    const char *name = strsep(rest, " ");
+    if (name == NULL || strlen(name) >= size)
+        return false;
+    strcpy(out, strcmp(name, NOT_KNOWN) != 0 ? name : "");
+    return true;
+}
+
+static bool read_identity(char **rest, struct gpu_identity *ret_identity)
+{
+    struct gpu_identity identity = {.minor = -1};
+    char minor[MINOR_MAX];
+    char *end = minor;
+    if (!read_name(rest, identity.uuid, sizeof identity.uuid) ||
+        !read_name(rest, identity.bus_id, sizeof identity.bus_id) ||
+        !read_name(rest, minor, sizeof minor))
+        return false;
+    if (minor[0] != '\0')
+        identity.minor = (int32_t)strtol(minor, &end, 10);
+    *ret_identity = identity;
+    return *end == '\0';
+}
+
+static uint64_t mark(struct gpu_board *board, char *line, uint64_t now_ns)
 {
     uint64_t marked = 0;
-    char own[GPU_KEY_MAX];
+    struct gpu_identity identity;
+    if (!read_identity(&line, &identity) || line == NULL || line[0] == '\0')
+        return 0;
     for (size_t i = 0; i < board->count; i++) {
-        if (strcmp(gpu_unit_key(&board->units[i], own), key) == 0 &&
-            gpu_unit_condemn(&board->units[i], reason, now_ns))
+        if (gpu_identity_is_same(&board->units[i].identity, &identity) &&
+            gpu_unit_condemn(&board->units[i], line, now_ns))
             marked |= UINT64_C(1) << i;
     }
     return marked;
@@ -46,12 +78,8 @@ static uint64_t read_text(char *text, const char *boot, struct gpu_board *board,
     const char *line = strsep(&text, "\n");
     if (strncmp(line, "boot ", 5) != 0 || strcmp(line + 5, boot) != 0)
         return 0;
-    while (text != NULL) {
-        char *rest = strsep(&text, "\n");
-        const char *key = strsep(&rest, " ");
-        if (rest != NULL && rest[0] != '\0')
-            marked |= mark(board, key, rest, now_ns);
-    }
+    while (text != NULL)
+        marked |= mark(board, strsep(&text, "\n"), now_ns);
     return marked;
 }
 
@@ -76,6 +104,17 @@ int gpu_marks_read(const char *data_dir, const char *boot, struct gpu_board *boa
     return 0;
 }
 
+static void print_mark(const struct gpu_unit *unit, struct buffer *out)
+{
+    const char *const names[] = {unit->identity.uuid, unit->identity.bus_id};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        buffer_printf(out, "%s ", names[i][0] != '\0' ? names[i] : NOT_KNOWN);
+    if (unit->identity.minor >= 0)
+        buffer_printf(out, "%d %s\n", (int)unit->identity.minor, unit->reason);
+    else
+        buffer_printf(out, NOT_KNOWN " %s\n", unit->reason);
+}
+
 static bool write_file(const char *path, const struct buffer *text)
 {
     int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
@@ -89,7 +128,7 @@ static bool write_file(const char *path, const struct buffer *text)
 int gpu_marks_write(const char *data_dir, const char *boot, const struct gpu_board *board,
                     struct error *err)
 {
-    char path[PATH_MAX], draft[PATH_MAX], key[GPU_KEY_MAX];
+    char path[PATH_MAX], draft[PATH_MAX];
     struct buffer text = {0};
     size_t bad = 0;
     snprintf(path, sizeof path, "%s/" FILE_NAME, data_dir);
@@ -99,7 +138,7 @@ int gpu_marks_write(const char *data_dir, const char *boot, const struct gpu_boa
         const struct gpu_unit *unit = &board->units[i];
         if (unit->state != GPU_STATE_BAD)
             continue;
-        buffer_printf(&text, "%s %s\n", gpu_unit_key(unit, key), unit->reason);
+        print_mark(unit, &text);
         bad++;
     }
     int code = text.failed ? error_set(err, ERR_MEMORY, "out of memory") : 0;

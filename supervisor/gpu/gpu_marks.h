@@ -3,7 +3,10 @@
  * gpu_marks: which GPUs are bad, over a restart of the supervisor: the file <data_dir>/bad_gpus.
  *
  *     boot 5f0c1c2e-...                        the life of the machine that the rest is about
- *     GPU-6f1d2c3b-... xid 79 (fell off the bus)
+ *     GPU-6f1d2c3b-... 0000:3b:00.0 3 xid 79 (fell off the bus)
+ *
+ * A GPU has all its names (UUID, bus id, device file; "-" is none known), because the supervisor
+ * that reads them may know fewer of them than the helper told the one that wrote.
  *
  * The driver tells of an error once: a supervisor that starts anew, or upgrades itself in place,
  * would trust a GPU that broke before. A machine that was started anew is another matter: marks of

@@ -16,12 +16,19 @@ static char folder[] = "/tmp/argosy-guard-XXXXXX";
 static struct node node;
 static int helper_fd = -1; /* the helper's end */
 
-static const struct hardware hardware = {
+static const struct hardware known = {
     .cpus = 4,
     .gpu_count = 2,
     .gpus = {{.minor = 0, .ordinal = 0, .bus_id = "0000:3b:00.0", .uuid = "GPU-a"},
              {.minor = 1, .ordinal = 1, .bus_id = "0000:af:00.0", .uuid = "GPU-b"}},
 };
+/* The same in a container that hides the driver's files. */
+static const struct hardware hidden = {
+    .cpus = 4,
+    .gpu_count = 2,
+    .gpus = {{.minor = 0, .ordinal = 0}, {.minor = 1, .ordinal = 1}},
+};
+static const struct hardware *hardware = &known;
 
 static struct process *find(const char *name)
 {
@@ -38,9 +45,9 @@ static void plan(const char *text)
     plan_destroy(&node.plan);
     node.plan = (struct plan){.topology = calloc(1, sizeof *node.plan.topology)};
     assert_non_null(node.plan.topology);
-    if (fleet_config_parse(text, strlen(text), "f.yaml", folder, &hardware, &node.plan.config,
+    if (fleet_config_parse(text, strlen(text), "f.yaml", folder, hardware, &node.plan.config,
                            &err) != 0 ||
-        topology_read(&machine, &hardware, node.plan.topology, &err) != 0 ||
+        topology_read(&machine, hardware, node.plan.topology, &err) != 0 ||
         placement_create(node.plan.topology, node.plan.config, &node.plan.placement, &err) != 0 ||
         roster_apply(&node.roster, &node.plan.placement, &err) != 0)
         fail_msg("%s", err.text);
@@ -57,6 +64,7 @@ static int set_up(void **state)
     strcpy(folder + strlen(folder) - 6, "XXXXXX");
     assert_non_null(mkdtemp(folder));
     memset(&node, 0, sizeof node);
+    hardware = &known;
     plan(CONFIG);
     assert_int_equal(gpu_guard_recall(&node, &err), 0);
     assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds), 0);
@@ -183,6 +191,30 @@ static void bad_gpu_is_remembered_by_the_next_supervisor(void **state)
     assert_true(gpu_guard_holds(&node, find("gpu/1")));
 }
 
+static void bad_gpu_without_a_name_is_remembered(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    hardware = &hidden;
+    node.gpus = (struct gpu_guard){.interval_ms = 0};
+    plan(CONFIG);
+    assert_int_equal(gpu_guard_recall(&node, &err), 0);
+    struct gpu_record figures = {
+        .kind = GPU_RECORD_FIGURES,
+        .identity = {.uuid = "GPU-b", .bus_id = "0000:af:00.0", .minor = 1}};
+    tell(&figures);
+    tell_xid("GPU-b", 79);
+    assert_true(gpu_guard_holds(&node, find("gpu/1")));
+    plan(CONFIG); /* a reload */
+    assert_true(gpu_guard_holds(&node, find("gpu/1")));
+    assert_false(gpu_guard_holds(&node, find("gpu/0")));
+    node.gpus = (struct gpu_guard){.interval_ms = 0}; /* another supervisor */
+    gpu_guard_plan(&node);
+    assert_int_equal(gpu_guard_recall(&node, &err), 0);
+    assert_true(gpu_guard_holds(&node, find("gpu/1")));
+    assert_false(gpu_guard_holds(&node, find("gpu/0")));
+}
+
 static void slice_that_only_the_configuration_knows(void **state)
 {
     (void)state;
@@ -251,6 +283,7 @@ int main(void)
         TEST(nonsense_cuts_the_helper_off),
         TEST(what_is_known_outlives_a_plan),
         TEST(bad_gpu_is_remembered_by_the_next_supervisor),
+        TEST(bad_gpu_without_a_name_is_remembered),
         TEST(slice_that_only_the_configuration_knows),
         TEST(helper_follows_its_settings),
         TEST(helper_is_there_where_gpus_are_used),

@@ -76,6 +76,22 @@ static void bad_gpus_are_remembered(void **state)
     assert_int_equal(gpu_marks_write(folder, "b2", &board, &err), 0);
 }
 
+/* A container that hides the driver's files: the supervisor knows the device file, and the helper
+ * tells the rest. */
+static void gpu_is_known_by_any_of_its_names(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    struct gpu_unit *unit = &board.units[2];
+    strcpy(unit->identity.uuid, "GPU-c");
+    strcpy(unit->identity.bus_id, "0000:d8:00.0");
+    gpu_unit_condemn(unit, "GPU is lost", 2);
+    assert_int_equal(gpu_marks_write(folder, "b1", &board, &err), 0);
+    assert_int_equal(read_marks("b1"), 4);
+    assert_string_equal(unit->identity.uuid, "");
+    assert_string_equal(unit->reason, "GPU is lost");
+}
+
 static void what_is_no_mark_marks_nobody(void **state)
 {
     (void)state;
@@ -83,10 +99,12 @@ static void what_is_no_mark_marks_nobody(void **state)
     assert_int_equal(read_marks("b1"), 0);
     write_text("GPU-a broken\n");
     assert_int_equal(read_marks("b1"), 0);
-    write_text("boot b1\nGPU-a\nGPU-b \n\nGPU-other xid 79\n");
+    write_text("boot b1\nGPU-a\nGPU-b \nGPU-b - -\nGPU-b - - \n\nGPU-other - - xid 79\n"
+               "- - x7 xid 79\n- - - xid 79\n");
     assert_int_equal(read_marks("b1"), 0);
-    write_text("boot b1\n\nGPU-a torn");
+    write_text("boot b1\n\nGPU-a - - torn");
     assert_int_equal(read_marks("b1"), 1);
+    assert_string_equal(board.units[0].reason, "torn");
 }
 
 static void folder_that_cannot_be_written_is_told(void **state)
@@ -112,9 +130,8 @@ static void machine_has_a_boot(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(bad_gpus_are_remembered),
-        TEST(what_is_no_mark_marks_nobody),
-        TEST(folder_that_cannot_be_written_is_told),
+        TEST(bad_gpus_are_remembered),      TEST(gpu_is_known_by_any_of_its_names),
+        TEST(what_is_no_mark_marks_nobody), TEST(folder_that_cannot_be_written_is_told),
         TEST(machine_has_a_boot),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
