@@ -2,7 +2,6 @@
 /* evaluate_request: reading the request of an EvalWorkflow; see evaluate.h. */
 #include <string.h>
 
-#include "common/nearest.h"
 #include "workflows/artifact_reference.h"
 #include "workflows/evaluation/evaluate.h"
 #include "workflows/evaluation/suite.h"
@@ -12,26 +11,6 @@ static const char *const members[] = {"suite",    "model",   "cases",
                                       "baseline", "minimum", "maximum_drop"};
 
 enum { MEMBER_COUNT = sizeof members / sizeof members[0] };
-
-static int members_check(const json_t *request, struct error *err)
-{
-    const char *name;
-    json_t *value;
-    if (!json_is_object(request))
-        return error_set(err, ERR_INVALID, "the input must be an object");
-    json_object_foreach((json_t *)(uintptr_t)request, name, value)
-    {
-        int place = 0;
-        while (place < MEMBER_COUNT && strcmp(members[place], name) != 0)
-            place++;
-        const char *nearest = nearest_name(name, members, MEMBER_COUNT);
-        if (place == MEMBER_COUNT)
-            return error_set(err, ERR_INVALID, "unknown member \"%.100s\"%s%s%s", name,
-                             nearest != NULL ? "; did you mean \"" : "",
-                             nearest != NULL ? nearest : "", nearest != NULL ? "\"?" : "");
-    }
-    return 0;
-}
 
 static int text_read(const json_t *object, const char *member, struct argosy_arena *arena,
                      const char **ret_text, struct error *err)
@@ -74,7 +53,9 @@ static int baseline_read(const json_t *baseline, struct argosy_arena *arena,
 static int request_take(const json_t *json, struct argosy_arena *arena,
                         struct evaluate_request *request, struct error *err)
 {
-    int code = members_check(json, err);
+    if (!json_is_object(json))
+        return error_set(err, ERR_INVALID, "the input must be an object");
+    int code = json_members_check(json, members, MEMBER_COUNT, err);
     if (code == 0)
         code = text_read(json, "suite", arena, &request->suite, err);
     if (code == 0)

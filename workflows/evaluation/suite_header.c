@@ -2,8 +2,8 @@
 /* suite_header: the first line of a suite; see suite.h. */
 #include <string.h>
 
-#include "common/nearest.h"
 #include "workflows/evaluation/suite.h"
+#include "workflows/json_payload.h"
 
 static const char *const type_names[] = {[SUITE_CLASSIFICATION] = "classification",
                                          [SUITE_SIMILARITY] = "similarity",
@@ -35,24 +35,6 @@ int suite_name_check(const char *member, const char *name, struct error *err)
     if (name[strspn(name, allowed)] != '\0' || name[0] == '.')
         return error_set(err, ERR_INVALID,
                          "\"%s\" may have letters, digits, \".\", \"_\" and \"-\" only", member);
-    return 0;
-}
-
-static int members_check(const json_t *header, struct error *err)
-{
-    const char *name;
-    json_t *value;
-    json_object_foreach((json_t *)(uintptr_t)header, name, value)
-    {
-        int place = 0;
-        while (place < MEMBER_COUNT && strcmp(members[place], name) != 0)
-            place++;
-        const char *nearest = nearest_name(name, members, MEMBER_COUNT);
-        if (place == MEMBER_COUNT)
-            return error_set(err, ERR_INVALID, "unknown member \"%.100s\"%s%s%s", name,
-                             nearest != NULL ? "; did you mean \"" : "",
-                             nearest != NULL ? nearest : "", nearest != NULL ? "\"?" : "");
-    }
     return 0;
 }
 
@@ -126,7 +108,7 @@ int suite_header_read(const json_t *header, struct suite *suite, struct error *e
     if (code == 0)
         code = type_read(header, suite, err);
     if (code == 0)
-        code = members_check(header, err);
+        code = json_members_check(header, members, MEMBER_COUNT, err);
     if (code == 0)
         code = description_read(header, suite, err);
     if (code == 0)

@@ -3,33 +3,13 @@
 #include <string.h>
 
 #include "common/fleet_config.h"
-#include "common/nearest.h"
 #include "workflows/artifact_reference.h"
 #include "workflows/finetune/fine_tune.h"
+#include "workflows/json_payload.h"
 
 static const char *const members[] = {"job_id", "name", "dataset", "base", "training"};
 
 enum { MEMBER_COUNT = sizeof members / sizeof members[0] };
-
-static int members_check(const json_t *object, struct error *err)
-{
-    const char *name;
-    json_t *value;
-    if (!json_is_object(object))
-        return error_set(err, ERR_INVALID, "the input must be an object");
-    json_object_foreach((json_t *)object, name, value)
-    {
-        int place = 0;
-        while (place < MEMBER_COUNT && strcmp(members[place], name) != 0)
-            place++;
-        const char *nearest = nearest_name(name, members, MEMBER_COUNT);
-        if (place == MEMBER_COUNT)
-            return error_set(err, ERR_INVALID, "unknown member \"%.100s\"%s%s%s", name,
-                             nearest != NULL ? "; did you mean \"" : "",
-                             nearest != NULL ? nearest : "", nearest != NULL ? "\"?" : "");
-    }
-    return 0;
-}
 
 /* A string of 1 to most characters, copied to arena; fallback (may be NULL) where it is missing. */
 static int text_read(const json_t *object, const char *member, const char *fallback, size_t most,
@@ -85,7 +65,9 @@ static int dataset_refer(const json_t *dataset, struct fine_tune_request *reques
 static int request_take(const json_t *object, struct argosy_arena *arena,
                         struct fine_tune_request *request, struct error *err)
 {
-    int code = members_check(object, err);
+    if (!json_is_object(object))
+        return error_set(err, ERR_INVALID, "the input must be an object");
+    int code = json_members_check(object, members, MEMBER_COUNT, err);
     if (code == 0)
         code =
             text_read(object, "job_id", NULL, FINE_TUNE_JOB_ID_MAX, arena, &request->job_id, err);
@@ -108,15 +90,12 @@ static int request_take(const json_t *object, struct argosy_arena *arena,
 int fine_tune_request_read(const struct argosy_payload *input, struct argosy_arena *arena,
                            struct fine_tune_request *ret_request, struct error *err)
 {
-    if (input->encoding == NULL || strcmp(input->encoding, ARGOSY_ENCODING_JSON) != 0)
-        return error_set(err, ERR_INVALID, "the input must be a JSON object");
-    json_error_t where;
-    json_t *object = json_loadb(input->data, input->size, JSON_REJECT_DUPLICATES, &where);
-    if (object == NULL)
-        return error_set(err, ERR_INVALID, "the input is no JSON object: line %d, column %d: %s",
-                         where.line, where.column, where.text);
     struct fine_tune_request request = {0};
-    int code = request_take(object, arena, &request, err);
+    json_t *object;
+    int code = json_payload_read(input, &object, err);
+    if (code != 0)
+        return code;
+    code = request_take(object, arena, &request, err);
     json_decref(object);
     if (code == 0)
         *ret_request = request;

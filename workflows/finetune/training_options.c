@@ -6,8 +6,8 @@
 #include <stddef.h>
 #include <string.h>
 
-#include "common/nearest.h"
 #include "workflows/finetune/dataset.h"
+#include "workflows/json_payload.h"
 
 struct member {
     const char *name;
@@ -72,43 +72,28 @@ static int schedule_read(struct training_options *options, const json_t *value, 
                      "\"schedule\" must be \"cosine\", \"linear\" or \"constant\"");
 }
 
-static int unknown_member(const char *name, struct error *err)
-{
-    const char *names[MEMBER_COUNT + 1] = {"schedule"};
-    for (int i = 0; i < MEMBER_COUNT; i++)
-        names[i + 1] = members[i].name;
-    const char *nearest = nearest_name(name, names, MEMBER_COUNT + 1);
-    return error_set(err, ERR_INVALID, "unknown member \"%.100s\"%s%s%s", name,
-                     nearest != NULL ? "; did you mean \"" : "", nearest != NULL ? nearest : "",
-                     nearest != NULL ? "\"?" : "");
-}
-
 int training_options_read(const json_t *object, struct training_options *ret_options,
                           struct error *err)
 {
     struct training_options options = {0};
-    const char *name;
-    json_t *value;
-    for (int i = 0; i < MEMBER_COUNT; i++)
-        member_set(&options, &members[i], members[i].usual);
+    const char *names[MEMBER_COUNT + 1] = {[MEMBER_COUNT] = "schedule"};
     if (object != NULL && !json_is_object(object))
         return error_set(err, ERR_INVALID, "\"training\" must be an object");
-    json_object_foreach((json_t *)object, name, value)
-    {
-        int place = 0, code;
-        while (place < MEMBER_COUNT && strcmp(members[place].name, name) != 0)
-            place++;
-        if (place < MEMBER_COUNT)
-            code = member_read(&options, &members[place], value, err);
-        else if (strcmp(name, "schedule") == 0)
-            code = schedule_read(&options, value, err);
-        else
-            code = unknown_member(name, err);
-        if (code != 0)
-            return code;
+    for (int i = 0; i < MEMBER_COUNT; i++)
+        names[i] = members[i].name;
+    int code = json_members_check(object, names, MEMBER_COUNT + 1, err);
+    for (int i = 0; code == 0 && i < MEMBER_COUNT; i++) {
+        const json_t *value = json_object_get(object, members[i].name);
+        member_set(&options, &members[i], members[i].usual);
+        if (value != NULL)
+            code = member_read(&options, &members[i], value, err);
     }
-    *ret_options = options;
-    return 0;
+    const json_t *schedule = json_object_get(object, "schedule");
+    if (code == 0 && schedule != NULL)
+        code = schedule_read(&options, schedule, err);
+    if (code == 0)
+        *ret_options = options;
+    return code;
 }
 
 json_t *training_options_json(const struct training_options *options)

@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "common/assert.h"
-#include "common/nearest.h"
 #include "models/sha256.h"
 #include "storage/vectors.h"
 #include "workflows/artifact_reference.h"
@@ -67,21 +66,9 @@ static int64_t number_read(struct reading *reading, const char *key, int64_t fal
 static void names_check(struct reading *reading, const char *where, const char *const *names,
                         size_t count)
 {
-    const char *name;
-    const json_t *value;
-    json_object_foreach((json_t *)reading->object, name, value)
-    {
-        size_t i = 0;
-        while (i < count && strcmp(name, names[i]) != 0)
-            i++;
-        if (i < count)
-            continue;
-        const char *nearest = nearest_name(name, names, count);
-        READING_FAILED(reading, "%s has an unknown member \"%.64s\"%s%s%s", where, name,
-                       nearest != NULL ? "; did you mean \"" : "", nearest != NULL ? nearest : "",
-                       nearest != NULL ? "\"?" : "");
-        return;
-    }
+    struct error why;
+    if (json_members_check(reading->object, names, count, &why) != 0)
+        READING_FAILED(reading, "%s: %s", where, why.text);
 }
 
 static void source_read(struct reading *reading, struct ingest_request *request)

@@ -11,7 +11,6 @@
 #include <string.h>
 
 #include "common/fleet_config.h"
-#include "common/nearest.h"
 #include "storage/vectors.h"
 #include "workflows/failure.h"
 #include "workflows/json_payload.h"
@@ -41,33 +40,13 @@ static int wrong(struct argosy_arena *arena, const char *what, struct argosy_err
     return failure_final(arena, FAILURE_INVALID_INPUT, err, "%s", what);
 }
 
-static int names_check(const json_t *object, struct argosy_arena *arena, struct argosy_error *err)
-{
-    static const char *const names[] = {"collection", "question", "k", "filter", "model"};
-    const size_t count = sizeof names / sizeof names[0];
-    const char *name;
-    json_t *value;
-    json_object_foreach((json_t *)object, name, value)
-    {
-        size_t i = 0;
-        while (i < count && strcmp(name, names[i]) != 0)
-            i++;
-        const char *nearest = nearest_name(name, names, count);
-        if (i == count)
-            return failure_final(arena, FAILURE_INVALID_INPUT, err,
-                                 "the input has an unknown member \"%.64s\"%s%s%s", name,
-                                 nearest != NULL ? "; did you mean \"" : "",
-                                 nearest != NULL ? nearest : "", nearest != NULL ? "\"?" : "");
-    }
-    return 0;
-}
-
 static int question_check(const json_t *object, struct argosy_arena *arena,
                           struct argosy_error *err)
 {
-    int code = names_check(object, arena, err);
-    if (code != 0)
-        return code;
+    static const char *const names[] = {"collection", "question", "k", "filter", "model"};
+    struct error why;
+    if (json_members_check(object, names, sizeof names / sizeof names[0], &why) != 0)
+        return failure_from(arena, FAILURE_INVALID_INPUT, &why, err);
     const json_t *text = json_object_get(object, "question");
     const json_t *collection = json_object_get(object, "collection");
     const json_t *model = json_object_get(object, "model");

@@ -81,7 +81,7 @@ static void wrong_requests_are_named(void **state)
         const char *request, *error;
     } wrong[] = {
         {"[]", "must be a"},
-        {"{\"job_id\": \"1\"", "no JSON object: line 1"},
+        {"{\"job_id\": \"1\"", "not JSON: line 1"},
         {"{\"job_id\": \"1\", \"job_id\": \"2\"}", "duplicate"},
         {"{}", "\"job_id\" is missing"},
         {"{\"job_id\": \"\"}", "\"job_id\" must be a string of 1 to 200 bytes"},
