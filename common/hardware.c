@@ -14,15 +14,15 @@
 
 #define DRIVER_FOLDER "/proc/driver/nvidia/gpus"
 #define CAPABILITIES  "/proc/driver/nvidia/capabilities"
-#define CGROUP_QUOTA  "/sys/fs/cgroup/cpu.max"
+#define CGROUP        "/sys/fs/cgroup"
 #define MIG_PREFIX    "MIG-"
 
-/* Whole processors that a cgroup v2 quota allows ("max 100000" or "150000 100000"), rounded up; 0
- * when there is no quota. */
-static int read_quota(const char *root)
+/* Whole processors that the quota of a cgroup v2 allows ("max 100000" or "150000 100000"), rounded
+ * up; 0 when there is no quota. */
+static int read_quota(const char *root, const char *cgroup)
 {
     char path[PATH_MAX];
-    snprintf(path, sizeof path, "%s" CGROUP_QUOTA, root);
+    snprintf(path, sizeof path, "%s" CGROUP "%s/cpu.max", root, cgroup);
     FILE *file = fopen(path, "re");
     if (file == NULL)
         return 0;
@@ -35,6 +35,39 @@ static int read_quota(const char *root)
     return (int)((quota + period - 1) / period);
 }
 
+/* The cgroup v2 of this process below the mount: a container's is the mount itself (""), a service
+ * of systemd has one of its own. */
+static void find_cgroup(const char *root, char out[PATH_MAX])
+{
+    char path[PATH_MAX];
+    char line[PATH_MAX];
+    out[0] = '\0';
+    snprintf(path, sizeof path, "%s/proc/self/cgroup", root);
+    FILE *file = fopen(path, "re");
+    while (file != NULL && fgets(line, sizeof line, file) != NULL) {
+        line[strcspn(line, "\n")] = '\0';
+        if (strncmp(line, "0::/", 4) == 0 && strstr(line, "/..") == NULL)
+            strcpy(out, line + 3);
+    }
+    if (file != NULL)
+        fclose(file);
+}
+
+/* The lowest quota of the cgroup and of those around it, each of which holds; 0 when there is
+ * none. */
+static int find_quota(const char *root)
+{
+    char cgroup[PATH_MAX];
+    find_cgroup(root, cgroup);
+    int lowest = read_quota(root, "");
+    for (char *slash; (slash = strrchr(cgroup, '/')) != NULL; *slash = '\0') {
+        int quota = read_quota(root, cgroup);
+        if (quota > 0 && (lowest == 0 || quota < lowest))
+            lowest = quota;
+    }
+    return lowest;
+}
+
 static int count_cpus(const char *root)
 {
     cpu_set_t allowed;
@@ -42,7 +75,7 @@ static int count_cpus(const char *root)
     int cpus = sched_getaffinity(0, sizeof allowed, &allowed) == 0
                    ? CPU_COUNT(&allowed)
                    : (int)sysconf(_SC_NPROCESSORS_ONLN);
-    int quota = read_quota(root);
+    int quota = find_quota(root);
     if (quota > 0 && quota < cpus)
         cpus = quota;
     return cpus > 0 ? cpus : 1;

@@ -29,7 +29,8 @@ struct hardware_gpu {
 };
 
 struct hardware {
-    int cpus; /* processors in the affinity mask, lowered by a cgroup's quota; at least 1 */
+    int cpus; /* processors in the affinity mask, lowered by the quotas of the process's cgroup v2
+                 and of those around it; at least 1 */
     struct hardware_gpu gpus[HARDWARE_GPU_MAX]; /* those visible, by bus id or as named */
     size_t gpu_count;
 };

@@ -170,6 +170,22 @@ static void quota_lowers_the_processors(void **state)
     write_file("/sys/fs/cgroup/cpu.max", "max 100000\n");
     hardware_detect(root, &hardware);
     assert_int_equal(hardware.cpus, all);
+
+    /* A service's own cgroup, and one around it. */
+    write_file("/proc/self/cgroup", "1:name=systemd:/\n0::/system.slice/argosy.service\n");
+    write_file("/sys/fs/cgroup/system.slice/argosy.service/cpu.max", "100000 100000\n");
+    hardware_detect(root, &hardware);
+    assert_int_equal(hardware.cpus, 1);
+    write_file("/sys/fs/cgroup/system.slice/argosy.service/cpu.max", "max 100000\n");
+    hardware_detect(root, &hardware);
+    assert_int_equal(hardware.cpus, all);
+    write_file("/sys/fs/cgroup/system.slice/cpu.max", "80000 100000\n");
+    hardware_detect(root, &hardware);
+    assert_int_equal(hardware.cpus, 1);
+    /* One that is not below the mount cannot be read. */
+    write_file("/proc/self/cgroup", "0::/../system.slice/argosy.service\n");
+    hardware_detect(root, &hardware);
+    assert_int_equal(hardware.cpus, all);
 }
 
 static void worker_count_is_bounded(void **state)
