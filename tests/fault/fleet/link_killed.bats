@@ -92,7 +92,7 @@ finish() {
   grep "fan_step started" "$PROBE_DIR/ledger" | sed 's/.*from=//' | sort -n | uniq -d |
     cmp - <(printf '%s\n' "${@:2}" | grep . | sort -n)
   # A loss is no attempt.
-  ! grep "fan_step" "$PROBE_DIR/ledger" | grep -v "attempt=1 "
+  ! grep "fan_step" "$PROBE_DIR/ledger" | grep -v "attempt=1 " || return 1
   [ "$(grep -c "fan_step .* loss=1 " "$PROBE_DIR/ledger")" = $((2 * ($# - 1))) ]
 }
 
@@ -158,7 +158,7 @@ finish() {
   kill -KILL "$pid"
   # The supervisor knows, brings the worker back, and waits for nobody.
   await log_has "event=process.ready name=gpu/" 3
-  ! begun_elsewhere "$pid" "${tasks[@]}"
+  ! begun_elsewhere "$pid" "${tasks[@]}" || false
   kill -CONT "$link"
   await begun_elsewhere "$pid" "${tasks[@]}"
   [ "$(link_pid)" = "$link" ]

@@ -111,7 +111,8 @@ work_with_payloads() {
   [ ! -e "$report/fleet.json" ]
   grep -q '^  fleet.json: .' "$report/report.txt"
   [[ "$output" == *"fleet.json: "* ]]
-  [ -s "$report/log/engine.txt" ] && [ -s "$report/metrics.txt" ]
+  [ -s "$report/log/engine.txt" ]
+  [ -s "$report/metrics.txt" ]
 
   kill -TERM "$FLEET_PID"
   wait "$FLEET_PID"
@@ -119,7 +120,8 @@ work_with_payloads() {
   report
   check_contents
   grep -qx '  log: the supervisor does not run' "$report/report.txt"
-  [ -s "$report/config.yaml" ] && [ -s "$report"/crashes/*-cpu-0-*.txt ]
+  [ -s "$report/config.yaml" ]
+  [ -s "$report"/crashes/*-cpu-0-*.txt ]
   nowhere secret-marker
 }
 
