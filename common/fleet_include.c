@@ -4,12 +4,15 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "common/fleet_schema.h"
 
@@ -239,20 +242,43 @@ int fleet_include_read(const struct fleet_reader *reader, const char *path, stru
 
 /* The file system */
 
+/* Opens a regular file: a pipe may wait for a writer for ever, and who reads a configuration again
+ * is a supervisor that has others to watch. */
+static int open_file(const char *path, FILE **ret_file, struct error *err)
+{
+    struct stat status;
+    int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    if (fd < 0)
+        return error_set_errno(err, errno == ENOENT ? ERR_NOT_FOUND : ERR_CONFIG, errno,
+                               "cannot read %s", path);
+    int code = 0;
+    FILE *file = NULL;
+    if (fstat(fd, &status) != 0)
+        code = error_set_errno(err, ERR_CONFIG, errno, "cannot read %s", path);
+    else if (!S_ISREG(status.st_mode))
+        code = error_set(err, ERR_CONFIG, "cannot read %s: not a regular file", path);
+    else if ((file = fdopen(fd, "r")) == NULL)
+        code = error_set_errno(err, ERR_MEMORY, errno, "cannot read %s", path);
+    if (code != 0)
+        close(fd);
+    else
+        *ret_file = file;
+    return code;
+}
+
 static int read_from_disk(const struct fleet_reader *reader, const char *path, struct arena *arena,
                           const char **ret_path, struct buffer *text, struct error *err)
 {
     (void)reader;
-    FILE *file = fopen(path, "re");
-    if (file == NULL)
-        return error_set_errno(err, errno == ENOENT ? ERR_NOT_FOUND : ERR_CONFIG, errno,
-                               "cannot read %s", path);
+    FILE *file;
+    int code = open_file(path, &file, err);
+    if (code != 0)
+        return code;
     /* One byte over the limit is enough to be refused by the parser. */
     uint8_t *room = buffer_reserve(text, YAML_SIZE_MAX + 1);
     if (room != NULL)
         text->size = fread(room, 1, YAML_SIZE_MAX + 1, file);
     char resolved[PATH_MAX];
-    int code = 0;
     if (room == NULL)
         code = error_set(err, ERR_MEMORY, "%s: out of memory", path);
     else if (ferror(file) || realpath(path, resolved) == NULL)

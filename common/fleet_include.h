@@ -35,7 +35,7 @@ struct fleet_reader {
                 const char *const **ret_names, size_t *ret_count, struct error *err);
 };
 
-/* The file system. */
+/* The file system; regular files alone, so that reading does not wait. */
 extern const struct fleet_reader fleet_reader_files;
 
 struct fleet_tree {

@@ -445,8 +445,14 @@ static void disk_is_read(void **state)
     assert_int_equal(fleet_config_load_for(path, &machine, &config, &err), ERR_NOT_FOUND);
     assert_int_equal(fleet_config_load_for(folder, &machine, &config, &err), ERR_CONFIG);
 
+    /* Nobody will ever write to it. */
+    snprintf(path, sizeof path, "%s/pipe.yaml", folder);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    assert_int_equal(fleet_config_load_for(path, &machine, &config, &err), ERR_CONFIG);
+    assert_non_null(strstr(err.text, "pipe.yaml: not a regular file"));
+
     static const char *const made[] = {"conf.d/a.yaml", "conf.d/..data/a.yaml", "last.yaml",
-                                       "fleet.yaml"};
+                                       "fleet.yaml", "pipe.yaml"};
     for (size_t i = 0; i < sizeof made / sizeof made[0]; i++) {
         snprintf(path, sizeof path, "%s/%s", folder, made[i]);
         assert_int_equal(unlink(path), 0);
