@@ -65,7 +65,8 @@ node_workers() {
 begun_by() {
   local pid pattern=
   for pid in $(node_workers "$1"); do pattern+="${pattern:+|}pid=$pid "; done
-  grep "fan_step started" "$PROBE_DIR/ledger" | grep -cE "$pattern" || true
+  # Without workers it is none of the lines, not each of them.
+  grep "fan_step started" "$PROBE_DIR/ledger" | grep -cE "${pattern:-nobody}" || true
 }
 
 begins_more() { # NODE COUNT
