@@ -2,11 +2,9 @@
 /* json_payload: see json_payload.h. */
 #include "workflows/json_payload.h"
 
-#include <stdint.h>
 #include <string.h>
 
 #include "common/limits.h"
-#include "common/nearest.h"
 #include "workflows/failure.h"
 
 #define DUMP_FLAGS (JSON_ENCODE_ANY | JSON_COMPACT)
@@ -47,26 +45,6 @@ int json_payload_write(json_t *value, struct argosy_arena *arena,
     int code = write_value(value, arena, ret_payload, err);
     json_decref(value);
     return code;
-}
-
-int json_members_check(const json_t *object, const char *const *names, size_t count,
-                       struct error *err)
-{
-    const char *name;
-    json_t *value;
-    json_object_foreach((json_t *)(uintptr_t)object, name, value)
-    {
-        size_t place = 0;
-        while (place < count && strcmp(names[place], name) != 0)
-            place++;
-        if (place < count)
-            continue;
-        const char *nearest = nearest_name(name, names, count);
-        return error_set(err, ERR_INVALID, "unknown member \"%.100s\"%s%s%s", name,
-                         nearest != NULL ? "; did you mean \"" : "", nearest != NULL ? nearest : "",
-                         nearest != NULL ? "\"?" : "");
-    }
-    return 0;
 }
 
 int json_payload_read_object(const struct argosy_payload *payload, struct argosy_arena *arena,

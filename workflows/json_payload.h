@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * json_payload: JSON values in and out of payloads, and of objects that people write.
+ * json_payload: JSON values in and out of payloads.
  * Threading: any thread; no state.
  */
 #ifndef ARGOSY_WORKFLOWS_JSON_PAYLOAD_H
@@ -10,7 +10,6 @@
 #include <argosy/payload.h>
 
 #include <jansson.h>
-#include <stddef.h>
 
 #include "common/error.h"
 
@@ -21,11 +20,6 @@ int json_payload_read(const struct argosy_payload *payload, json_t **ret_value, 
  * can be passed on. ERR_LIMIT where it is larger than a payload may be. */
 int json_payload_write(json_t *value, struct argosy_arena *arena,
                        struct argosy_payload *ret_payload, struct error *err);
-
-/* ERR_INVALID for a member of object that is none of names (count of them), with the one that was
- * meant, where one is near. What is no object has no members. */
-int json_members_check(const json_t *object, const char *const *names, size_t count,
-                       struct error *err);
 
 /* The same where the caller's own error is an activity's or a workflow's: a payload that must hold
  * a JSON object (the caller releases it; anything else fails with FAILURE_INVALID_INPUT, not to be

@@ -5,6 +5,7 @@
 #include "workflows/artifact_reference.h"
 #include "workflows/evaluation/evaluate.h"
 #include "workflows/evaluation/suite.h"
+#include "workflows/json_members.h"
 #include "workflows/json_payload.h"
 
 static const char *const members[] = {"suite",    "model",   "cases",

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "workflows/evaluation/suite.h"
-#include "workflows/json_payload.h"
+#include "workflows/json_members.h"
 
 static const char *const type_names[] = {[SUITE_CLASSIFICATION] = "classification",
                                          [SUITE_SIMILARITY] = "similarity",

@@ -5,6 +5,7 @@
 #include "common/fleet_config.h"
 #include "workflows/artifact_reference.h"
 #include "workflows/finetune/fine_tune.h"
+#include "workflows/json_members.h"
 #include "workflows/json_payload.h"
 
 static const char *const members[] = {"job_id", "name", "dataset", "base", "training"};

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "workflows/finetune/dataset.h"
-#include "workflows/json_payload.h"
+#include "workflows/json_members.h"
 
 struct member {
     const char *name;

@@ -10,6 +10,7 @@
 #include "storage/vectors.h"
 #include "workflows/artifact_reference.h"
 #include "workflows/failure.h"
+#include "workflows/json_members.h"
 #include "workflows/json_payload.h"
 
 /* What is being read: the first failure counts. */

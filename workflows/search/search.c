@@ -13,6 +13,7 @@
 #include "common/fleet_config.h"
 #include "storage/vectors.h"
 #include "workflows/failure.h"
+#include "workflows/json_members.h"
 #include "workflows/json_payload.h"
 #include "workflows/search/search_activity.h"
 #include "workflows/shipped.h"

@@ -96,6 +96,8 @@ rollout-1.json: $message" ]
 @test "what workflow code logs comes at level info, once, with its run" {
   start rollout-2 Rollout
   fleet_wait_log 'level=info .*event=workflow.logged workflow_type="Rollout" workflow_id="rollout-2" run_id="[-0-9a-f]*" text="begins"'
+  # The line is there before the engine has the task that it is of.
+  event_wait rollout-2 ACTIVITY_TASK_SCHEDULED
   kill -KILL $(workers cpu)
   client workflow signal --id rollout-2 --name go --input 7
   [ "$(client workflow result --id rollout-2)" = 7 ]

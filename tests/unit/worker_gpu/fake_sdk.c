@@ -118,14 +118,6 @@ bool fake_is_open(struct argosy_activity *activity)
     return is_open;
 }
 
-void fake_wait_for_details(struct argosy_activity *activity)
-{
-    pthread_mutex_lock(&mutex);
-    while (activity->outcome == FAKE_OPEN && activity->details == NULL)
-        pthread_cond_wait(&changed, &mutex);
-    pthread_mutex_unlock(&mutex);
-}
-
 static char *copy(const void *data, size_t size)
 {
     char *text = malloc(size + 1);
@@ -250,6 +242,8 @@ void argosy_activity_heartbeat(struct argosy_activity *activity,
     if (details != NULL) {
         free(activity->details);
         activity->details = copy(details->data, details->size);
+        if (activity->set_by_details != NULL)
+            atomic_store(activity->set_by_details, true);
     }
     pthread_cond_broadcast(&changed);
     pthread_mutex_unlock(&mutex);

@@ -20,6 +20,9 @@ struct argosy_activity {
     struct argosy_payload last_heartbeat;
     atomic_bool is_canceled;
     atomic_bool is_draining;
+    /* Becomes true within the first heartbeat that has details: &is_canceled, &is_draining or NULL.
+     */
+    atomic_bool *set_by_details;
 
     /* written by what is tested; read after fake_wait */
     enum fake_outcome outcome;
@@ -47,8 +50,5 @@ enum fake_outcome fake_wait(struct argosy_activity *activity);
 
 /* Whether it is not finished yet. */
 bool fake_is_open(struct argosy_activity *activity);
-
-/* Waits until it has had a heartbeat with details, or is finished. */
-void fake_wait_for_details(struct argosy_activity *activity);
 
 #endif

@@ -24,8 +24,10 @@
 
 enum { LABELS = 3, WIDTH = 16, TRAIN = 36, OTHERS = 9 };
 
-/* Some seconds of training: the first checkpoint comes after 0.3 s. */
-#define LONG_TRAINING "{\"epochs\": 60000, \"patience\": 0, \"schedule\": \"constant\"}"
+/* A second or more of training, and twenty: the first checkpoint comes after 0.3 s. */
+#define LONG_TRAINING "{\"epochs\": 100000, \"patience\": 0, \"schedule\": \"constant\"}"
+#define ENDLESS_TRAINING                                                                           \
+    "{\"epochs\": 100000, \"batch_size\": 1, \"patience\": 0, \"schedule\": \"constant\"}"
 
 struct fixture {
     char folder[64];
@@ -186,9 +188,8 @@ static void a_drained_training_goes_on_and_ends_in_the_same_head(void **state)
     for (int is_later = 0; is_later <= 1; is_later++) {
         struct argosy_activity *first = train_task(fixture);
         atomic_store(&first->is_draining, !is_later);
+        first->set_by_details = &first->is_draining;
         fake_start(first);
-        fake_wait_for_details(first);
-        atomic_store(&first->is_draining, true);
         assert_int_equal(fake_wait(first), FAKE_RELEASED);
         json_t *details = json_loads(first->details, 0, NULL);
         assert_true(json_is_object(json_object_get(details, "checkpoint")));
@@ -244,11 +245,10 @@ static void checkpoints_that_do_not_belong_are_refused(void **state)
 static void a_canceled_training_stops(void **state)
 {
     (void)state;
-    struct fixture *fixture = fixture_create(LONG_TRAINING, 0);
+    struct fixture *fixture = fixture_create(ENDLESS_TRAINING, 0);
     struct argosy_activity *task = train_task(fixture);
+    task->set_by_details = &task->is_canceled;
     fake_start(task);
-    fake_wait_for_details(task);
-    atomic_store(&task->is_canceled, true);
     assert_int_equal(fake_wait(task), FAKE_CANCELED);
     fake_activity_destroy(task);
     fixture_destroy(fixture);
