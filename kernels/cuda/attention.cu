@@ -167,7 +167,8 @@ cudaError_t launch_attention(enum device_precision precision, const struct batch
                              const void *qkv, uint32_t heads, uint32_t head_width, float scale,
                              void *out, cudaStream_t stream)
 {
-    if (precision == DEVICE_FP16)
-        return attention<__half>(batch, qkv, heads, head_width, scale, out, stream);
-    return attention<float>(batch, qkv, heads, head_width, scale, out, stream);
+    return with_element(precision, [&](auto element) {
+        using T = typename decltype(element)::type;
+        return attention<T>(batch, qkv, heads, head_width, scale, out, stream);
+    });
 }

@@ -777,10 +777,6 @@ extern "C" int cuda_device_open(const struct device_options *options, struct dev
 
     if (r < 0)
         return r;
-    if (options->precision == DEVICE_BF16) {
-        snprintf(message, message_size, "the CUDA device has no bf16");
-        return KERNEL_UNSUPPORTED;
-    }
     if (options->ordinal >= count) {
         snprintf(message, message_size, "there is no CUDA device %u: %u visible", options->ordinal,
                  count);
@@ -795,7 +791,7 @@ extern "C" int cuda_device_open(const struct device_options *options, struct dev
     device->base.info.kind = DEVICE_CUDA;
     device->base.info.precision = options->precision;
     device->base.info.activation_bytes =
-        options->precision == DEVICE_FP16 ? sizeof(uint16_t) : sizeof(float);
+        options->precision == DEVICE_FP32 ? sizeof(float) : sizeof(uint16_t);
     r = device_start(device, options, message, message_size);
     if (r < 0) {
         if (r == KERNEL_DEVICE_FAILED)

@@ -300,6 +300,19 @@ static bool algorithm_choose(struct cublaslt *library, struct cublaslt_product *
     return is_found;
 }
 
+static cudaDataType element_type(enum device_precision precision)
+{
+    switch (precision) {
+    case DEVICE_FP16:
+        return CUDA_R_16F;
+    case DEVICE_BF16:
+        return CUDA_R_16BF;
+    case DEVICE_FP32:
+        break;
+    }
+    return CUDA_R_32F;
+}
+
 static cublas_status product_describe(struct cublaslt *library, struct cublaslt_product *product,
                                       const void *bias)
 {
@@ -331,7 +344,7 @@ int cublaslt_product_create(struct cublaslt *library, enum device_precision prec
 
     if (!product)
         return KERNEL_NO_MEMORY;
-    product->type = precision == DEVICE_FP16 ? CUDA_R_16F : CUDA_R_32F;
+    product->type = element_type(precision);
     product->out_width = out_width;
     product->in_width = in_width;
     product->weight = weight;

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the kernels share: activation elements (float, __half) read into fp32 and rounded back, and
- * sums over a warp or a block in a fixed order, so that the same input gives the same bits.
+ * What the kernels share: activation elements (float, __half, __nv_bfloat16) read into fp32 and
+ * rounded back to nearest even, and sums over a warp or a block in a fixed order, so that the same
+ * input gives the same bits.
  */
 #ifndef KERNELS_CUDA_ELEMENT_CUH
 #define KERNELS_CUDA_ELEMENT_CUH
 
+#include <cuda_bf16.h>
 #include <cuda_fp16.h>
 #include <stdint.h>
 
@@ -21,6 +23,11 @@ __device__ __forceinline__ float element_read(__half element)
     return __half2float(element);
 }
 
+__device__ __forceinline__ float element_read(__nv_bfloat16 element)
+{
+    return __bfloat162float(element);
+}
+
 template <typename T> __device__ __forceinline__ T element_round(float value);
 
 template <> __device__ __forceinline__ float element_round<float>(float value)
@@ -31,6 +38,11 @@ template <> __device__ __forceinline__ float element_round<float>(float value)
 template <> __device__ __forceinline__ __half element_round<__half>(float value)
 {
     return __float2half_rn(value);
+}
+
+template <> __device__ __forceinline__ __nv_bfloat16 element_round<__nv_bfloat16>(float value)
+{
+    return __float2bfloat16_rn(value);
 }
 
 #define WARP      32u

@@ -29,9 +29,8 @@ cudaError_t launch_epilogue(enum device_precision precision, enum linear_epilogu
     size_t blocks = (count + EPILOGUE_THREADS - 1) / EPILOGUE_THREADS;
     uint32_t grid = (uint32_t)(blocks < GRID_MAX ? blocks : GRID_MAX);
 
-    if (precision == DEVICE_FP16)
-        return launch(epilogue_kernel<__half>, grid, EPILOGUE_THREADS, stream, epilogue,
-                      (__half *)y, count);
-    return launch(epilogue_kernel<float>, grid, EPILOGUE_THREADS, stream, epilogue, (float *)y,
-                  count);
+    return with_element(precision, [&](auto element) {
+        using T = typename decltype(element)::type;
+        return launch(epilogue_kernel<T>, grid, EPILOGUE_THREADS, stream, epilogue, (T *)y, count);
+    });
 }

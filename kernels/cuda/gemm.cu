@@ -69,22 +69,15 @@ __global__ void __launch_bounds__(SIDE *SIDE)
         }
 }
 
-template <typename T>
-static cudaError_t gemm(const void *weight, const void *bias, uint32_t out_width, uint32_t in_width,
-                        enum linear_epilogue epilogue, const void *x, uint32_t rows, void *y,
-                        cudaStream_t stream)
-{
-    dim3 grid((rows + TILE - 1) / TILE, (out_width + TILE - 1) / TILE);
-
-    return launch(gemm_kernel<T>, grid, dim3(SIDE, SIDE), stream, (const T *)weight,
-                  (const T *)bias, out_width, in_width, epilogue, (const T *)x, rows, (T *)y);
-}
-
 cudaError_t launch_gemm(enum device_precision precision, const void *weight, const void *bias,
                         uint32_t out_width, uint32_t in_width, enum linear_epilogue epilogue,
                         const void *x, uint32_t rows, void *y, cudaStream_t stream)
 {
-    if (precision == DEVICE_FP16)
-        return gemm<__half>(weight, bias, out_width, in_width, epilogue, x, rows, y, stream);
-    return gemm<float>(weight, bias, out_width, in_width, epilogue, x, rows, y, stream);
+    dim3 grid((rows + TILE - 1) / TILE, (out_width + TILE - 1) / TILE);
+
+    return with_element(precision, [&](auto element) {
+        using T = typename decltype(element)::type;
+        return launch(gemm_kernel<T>, grid, dim3(SIDE, SIDE), stream, (const T *)weight,
+                      (const T *)bias, out_width, in_width, epilogue, (const T *)x, rows, (T *)y);
+    });
 }

@@ -40,29 +40,29 @@ static uint32_t grid_of(size_t count)
 cudaError_t launch_gather_first(enum device_precision precision, const struct batch_view *batch,
                                 const void *x, uint32_t width, void *out, cudaStream_t stream)
 {
-    if (precision == DEVICE_FP16)
-        return launch(gather_first_kernel<__half>, batch->texts, MOVE_THREADS, stream, *batch,
-                      (const __half *)x, width, (__half *)out);
-    return launch(gather_first_kernel<float>, batch->texts, MOVE_THREADS, stream, *batch,
-                  (const float *)x, width, (float *)out);
+    return with_element(precision, [&](auto element) {
+        using T = typename decltype(element)::type;
+        return launch(gather_first_kernel<T>, batch->texts, MOVE_THREADS, stream, *batch,
+                      (const T *)x, width, (T *)out);
+    });
 }
 
 cudaError_t launch_to_float(enum device_precision precision, const void *x, size_t count,
                             float *out, cudaStream_t stream)
 {
-    if (precision == DEVICE_FP16)
-        return launch(convert_kernel<__half, float>, grid_of(count), MOVE_THREADS, stream,
-                      (const __half *)x, count, out);
-    return launch(convert_kernel<float, float>, grid_of(count), MOVE_THREADS, stream,
-                  (const float *)x, count, out);
+    return with_element(precision, [&](auto element) {
+        using T = typename decltype(element)::type;
+        return launch(convert_kernel<T, float>, grid_of(count), MOVE_THREADS, stream, (const T *)x,
+                      count, out);
+    });
 }
 
 cudaError_t launch_from_float(enum device_precision precision, const float *x, size_t count,
                               void *out, cudaStream_t stream)
 {
-    if (precision == DEVICE_FP16)
-        return launch(convert_kernel<float, __half>, grid_of(count), MOVE_THREADS, stream, x, count,
-                      (__half *)out);
-    return launch(convert_kernel<float, float>, grid_of(count), MOVE_THREADS, stream, x, count,
-                  (float *)out);
+    return with_element(precision, [&](auto element) {
+        using T = typename decltype(element)::type;
+        return launch(convert_kernel<float, T>, grid_of(count), MOVE_THREADS, stream, x, count,
+                      (T *)out);
+    });
 }

@@ -84,37 +84,25 @@ __global__ void __launch_bounds__(NORM_THREADS)
     norm_row<T>(norm, row, out + (size_t)token * norm.width);
 }
 
-template <typename T>
-static cudaError_t add_norm(const struct norm_view *norm, const void *x, const void *residual,
-                            uint32_t rows, void *out, cudaStream_t stream)
-{
-    return launch(add_norm_kernel<T>, rows, NORM_THREADS, stream, *norm, (const T *)x,
-                  (const T *)residual, (T *)out);
-}
-
 cudaError_t launch_add_norm(enum device_precision precision, const struct norm_view *norm,
                             const void *x, const void *residual, uint32_t rows, void *out,
                             cudaStream_t stream)
 {
-    if (precision == DEVICE_FP16)
-        return add_norm<__half>(norm, x, residual, rows, out, stream);
-    return add_norm<float>(norm, x, residual, rows, out, stream);
-}
-
-template <typename T>
-static cudaError_t embed(const struct embedding_view *tables, const struct norm_view *norm,
-                         const struct batch_view *batch, void *out, cudaStream_t stream)
-{
-    return launch(embed_kernel<T>, batch->tokens, NORM_THREADS, stream, *norm,
-                  (const T *)tables->words, (const T *)tables->positions, (const T *)tables->types,
-                  *batch, (T *)out);
+    return with_element(precision, [&](auto element) {
+        using T = typename decltype(element)::type;
+        return launch(add_norm_kernel<T>, rows, NORM_THREADS, stream, *norm, (const T *)x,
+                      (const T *)residual, (T *)out);
+    });
 }
 
 cudaError_t launch_embed(enum device_precision precision, const struct embedding_view *tables,
                          const struct norm_view *norm, const struct batch_view *batch, void *out,
                          cudaStream_t stream)
 {
-    if (precision == DEVICE_FP16)
-        return embed<__half>(tables, norm, batch, out, stream);
-    return embed<float>(tables, norm, batch, out, stream);
+    return with_element(precision, [&](auto element) {
+        using T = typename decltype(element)::type;
+        return launch(embed_kernel<T>, batch->tokens, NORM_THREADS, stream, *norm,
+                      (const T *)tables->words, (const T *)tables->positions,
+                      (const T *)tables->types, *batch, (T *)out);
+    });
 }

@@ -55,9 +55,9 @@ cudaError_t launch_pool(enum device_precision precision, const struct batch_view
                         const void *x, uint32_t width, enum pool_mode mode, bool normalise,
                         float *out, cudaStream_t stream)
 {
-    if (precision == DEVICE_FP16)
-        return launch(pool_kernel<__half>, batch->texts, POOL_THREADS, stream, *batch,
-                      (const __half *)x, width, mode, normalise, out);
-    return launch(pool_kernel<float>, batch->texts, POOL_THREADS, stream, *batch, (const float *)x,
-                  width, mode, normalise, out);
+    return with_element(precision, [&](auto element) {
+        using T = typename decltype(element)::type;
+        return launch(pool_kernel<T>, batch->texts, POOL_THREADS, stream, *batch, (const T *)x,
+                      width, mode, normalise, out);
+    });
 }

@@ -35,9 +35,8 @@ __global__ void __launch_bounds__(SOFTMAX_THREADS)
 cudaError_t launch_softmax(enum device_precision precision, const void *x, uint32_t rows,
                            uint32_t width, float *out, cudaStream_t stream)
 {
-    if (precision == DEVICE_FP16)
-        return launch(softmax_kernel<__half>, rows, SOFTMAX_THREADS, stream, (const __half *)x,
-                      width, out);
-    return launch(softmax_kernel<float>, rows, SOFTMAX_THREADS, stream, (const float *)x, width,
-                  out);
+    return with_element(precision, [&](auto element) {
+        using T = typename decltype(element)::type;
+        return launch(softmax_kernel<T>, rows, SOFTMAX_THREADS, stream, (const T *)x, width, out);
+    });
 }

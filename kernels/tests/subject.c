@@ -28,6 +28,13 @@ static int cpu_open(const char *name, struct device **ret_device, char *message,
     return KERNEL_UNSUPPORTED;
 }
 
+static enum device_precision cuda_precision(const char *name)
+{
+    if (strstr(name, "bf16"))
+        return DEVICE_BF16;
+    return strstr(name, "fp16") ? DEVICE_FP16 : DEVICE_FP32;
+}
+
 static int named_open(const char *name, struct device **ret_device, char *message, size_t size)
 {
     struct device_options options = {.kind = DEVICE_REFERENCE};
@@ -36,7 +43,7 @@ static int named_open(const char *name, struct device **ret_device, char *messag
         return cpu_open(name + 4, ret_device, message, size);
     if (strncmp(name, "cuda_", 5) == 0) {
         options.kind = DEVICE_CUDA;
-        options.precision = strstr(name, "fp16") ? DEVICE_FP16 : DEVICE_FP32;
+        options.precision = cuda_precision(name);
         options.gemm = strstr(name, "own") ? DEVICE_GEMM_OWN : DEVICE_GEMM_CUBLASLT;
     }
     return device_open(&options, ret_device, message, size);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The device that a test program tries, named by its first argument: reference, cpu_<instruction
- * set>[_<threads>], cuda_fp32, cuda_fp16, cuda_fp32_own, cuda_fp16_own. A device that this build or
- * this machine does not have is "not supported": the program says so and exits with 77.
+ * set>[_<threads>], cuda_<fp32, fp16 or bf16>[_own]. A device that this build or this machine does
+ * not have is "not supported": the program says so and exits with 77.
  */
 #ifndef KERNELS_TESTS_SUBJECT_H
 #define KERNELS_TESTS_SUBJECT_H

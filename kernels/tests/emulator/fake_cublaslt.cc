@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cuda_bf16.h"
 #include "cuda_fp16.h"
 #include "library_types.h"
 
@@ -60,8 +61,31 @@ static void demand(bool is_so, const char *what)
 
 static float read(const struct layout *layout, const void *from, size_t index)
 {
-    return layout->type == CUDA_R_16F ? __half2float(((const __half *)from)[index])
-                                      : ((const float *)from)[index];
+    switch (layout->type) {
+    case CUDA_R_16F:
+        return __half2float(((const __half *)from)[index]);
+    case CUDA_R_16BF:
+        return __bfloat162float(((const __nv_bfloat16 *)from)[index]);
+    case CUDA_R_32F:
+        return ((const float *)from)[index];
+    }
+    demand(false, "unknown element type");
+    return 0;
+}
+
+static void write(const struct layout *layout, void *to, size_t index, float value)
+{
+    switch (layout->type) {
+    case CUDA_R_16F:
+        ((__half *)to)[index] = __float2half_rn(value);
+        break;
+    case CUDA_R_16BF:
+        ((__nv_bfloat16 *)to)[index] = __float2bfloat16_rn(value);
+        break;
+    case CUDA_R_32F:
+        ((float *)to)[index] = value;
+        break;
+    }
 }
 
 EXPORT int cublasLtCreate(void **handle)
@@ -227,11 +251,7 @@ EXPORT int cublasLtMatmul(void *, const struct description *desc, const float *a
                        read(b_layout, b, column * (uint64_t)b_layout->stride + k);
             if (desc->bias)
                 sum += read(d_layout, desc->bias, row);
-            size_t at = column * (uint64_t)d_layout->stride + row;
-            if (d_layout->type == CUDA_R_16F)
-                ((__half *)d)[at] = __float2half_rn(sum);
-            else
-                ((float *)d)[at] = sum;
+            write(d_layout, d, column * (uint64_t)d_layout->stride + row, sum);
         }
     return SUCCESS;
 }

@@ -3,6 +3,6 @@
 #ifndef EMULATOR_LIBRARY_TYPES_H
 #define EMULATOR_LIBRARY_TYPES_H
 
-enum cudaDataType { CUDA_R_32F = 0, CUDA_R_16F = 2 };
+enum cudaDataType { CUDA_R_32F = 0, CUDA_R_16F = 2, CUDA_R_16BF = 14 };
 
 #endif
