@@ -14,6 +14,7 @@ fleet_setup() {
   FLEET_DIR=$(mktemp -d "${TMPDIR:-/tmp}/argosy-test.XXXXXX")
   FLEET_LOG=$FLEET_DIR/fleet.log
   FLEET_PID=
+  CLIENT_OPTIONS=(--data-dir "$FLEET_DIR/data")
   export ARGOSY_HTTP_LISTEN=127.0.0.1:0 # fleets of other tests run at the same time
   export ARGOSY_MODEL_DIR=$FLEET_DIR/models
   argosy model synth tiny
@@ -49,7 +50,20 @@ fleet_stop() {
 
 # client ARGUMENTS...: the command line tool, against this fleet.
 client() {
-  argosy "$@" --data-dir "$FLEET_DIR/data"
+  argosy "$@" "${CLIENT_OPTIONS[@]}"
+}
+
+# event_wait ID TYPE [COUNT]: returns when the run has COUNT events (1) of the type; fails after 30 s.
+event_wait() {
+  local events lines
+  exec {events}< <(exec timeout 30 argosy workflow show --id "$1" --follow --output json \
+    "${CLIENT_OPTIONS[@]}" 2>/dev/null 3>&-)
+  local follower=$!
+  lines=$(grep -m "${3:-1}" -- "EVENT_TYPE_$2\"" <&"$events") || true
+  # A run that has no more events would keep it for the rest of its time.
+  kill "$follower" 2>/dev/null || true
+  exec {events}<&-
+  [ "$(grep -c . <<<"$lines")" = "${3:-1}" ]
 }
 
 # await COMMAND...: repeats it until it succeeds; fails after a minute.

@@ -17,19 +17,7 @@ example_setup() {
   PAGE=$PWD/README.md
   eval "$(grep -m 1 '^cc ' README.md) -Wall -Wextra -Werror"
   unset ARGOSY_DATA_DIR ARGOSY_ENDPOINT
-}
-
-# client: for fleet.bash; the commands of an example name no fleet.
-client() {
-  argosy "$@"
-}
-
-# event_wait ID TYPE [COUNT]: returns when the run has COUNT events (1) of the type; fails after 30 s.
-event_wait() {
-  local lines
-  lines=$(grep -m "${3:-1}" -- "EVENT_TYPE_$2\"" \
-    < <(timeout 30 argosy workflow show --id "$1" --follow --output json 2>/dev/null 3>&-)) || true
-  [ "$(grep -c . <<<"$lines")" = "${3:-1}" ]
+  CLIENT_OPTIONS=() # the commands of an example name no fleet
 }
 
 # attempt_wait ID N: returns when the run's pending activity has begun its N-th attempt; fails after

@@ -34,12 +34,6 @@ start() {
   client workflow start --type "$2" --id "$1"
 }
 
-# event_wait ID TYPE: returns when the run has an event of the type; fails after 30 s.
-event_wait() {
-  grep -q "EVENT_TYPE_$2\"" < <(timeout 30 argosy workflow show --id "$1" --follow --output json \
-    --data-dir "$FLEET_DIR/data" 2>/dev/null 3>&-)
-}
-
 # task_failed ID CAUSE: the message of the run's failed workflow task, once there is one.
 task_failed() {
   event_wait "$1" WORKFLOW_TASK_FAILED
@@ -101,6 +95,8 @@ rollout-1.json: $message" ]
   kill -KILL $(workers cpu)
   client workflow signal --id rollout-2 --name go --input 7
   [ "$(client workflow result --id rollout-2)" = 7 ]
+  # The result may be here before the line is.
+  fleet_wait_log 'workflow.logged .*"rollout-2".*text="goes"'
   [ "$(grep -c 'workflow.logged .*"rollout-2".*text="begins"' "$FLEET_LOG")" = 1 ]
   [ "$(grep -c 'level=info .*workflow.logged .*"rollout-2".*text="goes"' "$FLEET_LOG")" = 1 ]
   run ! grep 'worker.reported .*rollout-2' "$FLEET_LOG"
