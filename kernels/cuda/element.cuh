@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the kernels share: activation elements (float, __half, __nv_bfloat16) read into fp32 and
- * rounded back to nearest even, and sums over a warp or a block in a fixed order, so that the same
- * input gives the same bits.
+ * rounded back to nearest even, 16 bytes at a time where the width allows it, and sums over a warp
+ * or a block in a fixed order, so that the same input gives the same bits.
  */
 #ifndef KERNELS_CUDA_ELEMENT_CUH
 #define KERNELS_CUDA_ELEMENT_CUH
@@ -43,6 +43,49 @@ template <> __device__ __forceinline__ __half element_round<__half>(float value)
 template <> __device__ __forceinline__ __nv_bfloat16 element_round<__nv_bfloat16>(float value)
 {
     return __float2bfloat16_rn(value);
+}
+
+/* 16 bytes of elements: what a thread loads or stores in one instruction, at a 16-byte boundary. */
+template <typename T> struct alignas(16) pack {
+    T at[16 / sizeof(T)];
+};
+
+template <typename T> constexpr uint32_t pack_size = 16 / sizeof(T);
+
+/* COUNT elements in packs; COUNT 1 is the plain path, for widths that do not fill packs. */
+template <uint32_t COUNT, typename T>
+__device__ __forceinline__ void elements_read(const T *from, float (&to)[COUNT])
+{
+    if constexpr (COUNT == 1) {
+        to[0] = element_read(from[0]);
+    } else {
+        static_assert(COUNT % pack_size<T> == 0);
+#pragma unroll
+        for (uint32_t i = 0; i < COUNT / pack_size<T>; i++) {
+            const pack<T> read = ((const pack<T> *)from)[i];
+#pragma unroll
+            for (uint32_t e = 0; e < pack_size<T>; e++)
+                to[i * pack_size<T> + e] = element_read(read.at[e]);
+        }
+    }
+}
+
+template <uint32_t COUNT, typename T>
+__device__ __forceinline__ void elements_write(const float (&from)[COUNT], T *to)
+{
+    if constexpr (COUNT == 1) {
+        to[0] = element_round<T>(from[0]);
+    } else {
+        static_assert(COUNT % pack_size<T> == 0);
+#pragma unroll
+        for (uint32_t i = 0; i < COUNT / pack_size<T>; i++) {
+            pack<T> written;
+#pragma unroll
+            for (uint32_t e = 0; e < pack_size<T>; e++)
+                written.at[e] = element_round<T>(from[i * pack_size<T> + e]);
+            ((pack<T> *)to)[i] = written;
+        }
+    }
 }
 
 #define WARP      32u
