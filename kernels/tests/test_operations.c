@@ -7,13 +7,7 @@
  *
  * Both sides get the same inputs: where the device keeps activations in fp16, the reference gets
  * the rounded values read back from the device. Weights are chosen to be exact in fp16.
- *
- * Bounds. A sum of k rounded terms, u = 2^-24: its errors add up like a random walk, so the mean
- * squared error is about u² k of the result's square (weights are scaled so that results are near
- * 1); twice that, and 2e-12 for the roundings beside the sum, bound the normalised mean squared
- * error in fp32, and 2e-5 the largest error over all sizes. fp16, u = 2^-11: one rounding of the
- * result, and in attention one of the probabilities, give 5e-4 of its size; bounded by 1e-6 and
- * 4e-3. bf16, u = 2^-8: eight times as far, 64 times as much squared.
+ * How far results may be from the reference: bounds.h.
  */
 #include <math.h>
 #include <setjmp.h>
@@ -24,21 +18,23 @@
 
 #include <cmocka.h>
 
+#include "kernels/tests/bounds.h"
 #include "kernels/tests/subject.h"
 
+#define NORM_EPSILON 1e-12f
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 static struct bench subject;
 static struct bench reference;
 
-/* For results that are sums of `terms` products. */
-static struct tolerance tolerance_of(uint32_t terms)
+static struct arithmetic arithmetic; /* the subject's */
+
+/* Compares, says how much of the bound is used, and frees the bound. */
+static void assert_bounded(const char *what, const float *actual, const float *expected,
+                           double *bound, size_t count)
 {
-    if (device_info(subject.device)->precision == DEVICE_FP16)
-        return (struct tolerance){.nmse = 1e-6, .largest = 4e-3};
-    if (device_info(subject.device)->precision == DEVICE_BF16)
-        return (struct tolerance){.nmse = 64e-6, .largest = 32e-3};
-    return (struct tolerance){.nmse = 2e-12 + terms * 0x1p-47, .largest = 2e-5};
+    printf("%s: %.3f of the bound\n", what, assert_within(what, actual, expected, bound, count));
+    free(bound);
 }
 
 /* What the subject holds after its rounding. */
@@ -95,7 +91,10 @@ static void linear_try(uint32_t rows, uint32_t in, uint32_t out, enum linear_epi
         linear_result(&subject, weight, has_bias ? bias : NULL, x, rows, in, out, epilogue);
     float *expected =
         linear_result(&reference, weight, has_bias ? bias : NULL, x, rows, in, out, epilogue);
-    assert_close(what, actual, expected, (size_t)rows * out, tolerance_of(in));
+    assert_bounded(
+        what, actual, expected,
+        bound_linear(&arithmetic, x, weight, has_bias ? bias : NULL, rows, in, out, epilogue),
+        (size_t)rows * out);
     matrix_destroy(&x_matrix);
     free(weight);
     free(bias);
@@ -171,7 +170,10 @@ static void test_epilogue_range(void **state)
                                       (enum linear_epilogue)epilogue);
         float *expected = linear_result(&reference, identity, NULL, x, ROWS, WIDTH, WIDTH,
                                         (enum linear_epilogue)epilogue);
-        assert_close("epilogue range", actual, expected, ROWS * WIDTH, tolerance_of(WIDTH));
+        assert_bounded("epilogue range", actual, expected,
+                       bound_linear(&arithmetic, x, identity, NULL, ROWS, WIDTH, WIDTH,
+                                    (enum linear_epilogue)epilogue),
+                       ROWS * WIDTH);
         free(actual);
         free(expected);
     }
@@ -252,7 +254,10 @@ static void attention_try(const uint32_t *lengths, uint32_t texts, uint32_t head
     float *actual = attention_result(&subject, qkv, lengths, texts, heads, head_width);
     float *expected = attention_result(&reference, qkv, lengths, texts, heads, head_width);
     snprintf(what, sizeof(what), "attention of width %u, spread %g", head_width, (double)spread);
-    assert_close(what, actual, expected, (size_t)tokens * width, tolerance_of(512));
+    assert_bounded(what, actual, expected,
+                   bound_attention(&arithmetic, qkv, lengths, texts, heads, head_width,
+                                   1.0f / sqrtf((float)head_width)),
+                   (size_t)tokens * width);
     matrix_destroy(&matrix);
     free(wanted);
     free(qkv);
@@ -328,7 +333,7 @@ static float *add_norm_result(struct bench *bench, const float *x, const float *
     struct matrix out = matrix_create(bench, rows, width, ELEMENT_ACTIVATION);
     struct matrix *to = in_place ? &residual_matrix : &out;
 
-    assert_int_equal(norm_weight_create(bench->device, gamma, beta, width, 1e-12f, &norm),
+    assert_int_equal(norm_weight_create(bench->device, gamma, beta, width, NORM_EPSILON, &norm),
                      KERNEL_OK);
     assert_int_equal(
         op_add_norm(bench->stream, norm, x_matrix.data, residual_matrix.data, rows, to->data),
@@ -360,7 +365,10 @@ static void test_add_norm(void **state)
         float *expected = add_norm_result(&reference, x, residual, gamma, beta, rows, width, false);
         float *actual = add_norm_result(&subject, x, residual, gamma, beta, rows, width, false);
         float *in_place = add_norm_result(&subject, x, residual, gamma, beta, rows, width, true);
-        assert_close("add_norm", actual, expected, count, tolerance_of(width));
+        assert_bounded(
+            "add_norm", actual, expected,
+            bound_add_norm(&arithmetic, x, residual, gamma, beta, NORM_EPSILON, rows, width),
+            count);
         assert_bits_equal("add_norm in place", in_place, actual, count);
         matrix_destroy(&x_matrix);
         matrix_destroy(&residual_matrix);
@@ -383,8 +391,9 @@ static float *embed_result(struct bench *bench, const struct embedding_tables *t
     struct token_batch *batch = batch_create(bench, lengths, texts, tables->word_rows,
                                              tables->types ? tables->type_rows : 1);
     struct matrix out = matrix_create(bench, tokens, tables->width, ELEMENT_ACTIVATION);
-    assert_int_equal(norm_weight_create(bench->device, gamma, beta, tables->width, 1e-12f, &norm),
-                     KERNEL_OK);
+    assert_int_equal(
+        norm_weight_create(bench->device, gamma, beta, tables->width, NORM_EPSILON, &norm),
+        KERNEL_OK);
     assert_int_equal(embedding_weight_create(bench->device, tables, norm, &embedding), KERNEL_OK);
     assert_int_equal(op_embed(bench->stream, embedding, batch, out.data), KERNEL_OK);
     float *result = matrix_read(&out);
@@ -393,6 +402,36 @@ static float *embed_result(struct bench *bench, const struct embedding_tables *t
     token_batch_destroy(batch);
     matrix_destroy(&out);
     return result;
+}
+
+/* The rows that each token adds up: batch_create draws ids and types in turn. */
+static double *embed_bound(const struct embedding_tables *tables, const float *gamma,
+                           const float *beta, const uint32_t *lengths, uint32_t texts)
+{
+    struct random random = {.state = 7};
+    uint32_t width = tables->width, tokens = 0;
+
+    for (uint32_t s = 0; s < texts; s++)
+        tokens += lengths[s];
+    float *words = floats_create((size_t)tokens * width);
+    float *positions = floats_create((size_t)tokens * width);
+    float *types = floats_create((size_t)tokens * width);
+    size_t at = 0;
+    for (uint32_t s = 0; s < texts; s++)
+        for (uint32_t p = 0; p < lengths[s]; p++, at += width) {
+            size_t id = random_below(&random, tables->word_rows);
+            size_t type = random_below(&random, tables->types ? tables->type_rows : 1);
+            memcpy(words + at, tables->words + id * width, width * sizeof(float));
+            memcpy(positions + at, tables->positions + p * width, width * sizeof(float));
+            if (tables->types)
+                memcpy(types + at, tables->types + type * width, width * sizeof(float));
+        }
+    double *bound = bound_embed(&arithmetic, words, positions, tables->types ? types : NULL, gamma,
+                                beta, NORM_EPSILON, tokens, width);
+    free(words);
+    free(positions);
+    free(types);
+    return bound;
 }
 
 static void test_embed(void **state)
@@ -417,7 +456,9 @@ static void test_embed(void **state)
                                           .width = width};
         float *expected = embed_result(&reference, &tables, gamma, beta, lengths, COUNT(lengths));
         float *actual = embed_result(&subject, &tables, gamma, beta, lengths, COUNT(lengths));
-        assert_close("embed", actual, expected, (size_t)TOKENS * width, tolerance_of(width));
+        assert_bounded("embed", actual, expected,
+                       embed_bound(&tables, gamma, beta, lengths, COUNT(lengths)),
+                       (size_t)TOKENS * width);
         float *all[] = {words, positions, types, gamma, beta, expected, actual};
         for (size_t k = 0; k < COUNT(all); k++)
             free(all[k]);
@@ -465,8 +506,10 @@ static void test_pool(void **state)
                                               (enum pool_mode)mode, normalise);
                 float *actual = pool_result(&subject, x, lengths, COUNT(lengths), widths[i],
                                             (enum pool_mode)mode, normalise);
-                assert_close("pool", actual, expected, COUNT(lengths) * widths[i],
-                             tolerance_of(TOKENS));
+                assert_bounded("pool", actual, expected,
+                               bound_pool(&arithmetic, x, lengths, COUNT(lengths), widths[i],
+                                          (enum pool_mode)mode, normalise),
+                               COUNT(lengths) * widths[i]);
                 free(expected);
                 free(actual);
             }
@@ -520,7 +563,8 @@ static void test_softmax(void **state)
             matrix_destroy(&x[k]);
             matrix_destroy(&out[k]);
         }
-        assert_close("softmax", results[0], results[1], (size_t)rows * width, tolerance_of(width));
+        assert_bounded("softmax", results[0], results[1],
+                       bound_softmax(&arithmetic, values, rows, width), (size_t)rows * width);
         for (uint32_t r = 0; r < rows; r++) {
             double sum = 0;
             for (uint32_t c = 0; c < width; c++)
@@ -577,6 +621,7 @@ int main(int argc, char **argv)
 
     subject = subject_open(argc > 1 ? argv[1] : "cpu_plain");
     reference = reference_open();
+    arithmetic = arithmetic_of(subject.device);
     if (argc > 2)
         cmocka_set_test_filter(argv[2]);
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
