@@ -52,9 +52,24 @@ static bool is_count(uint32_t count, uint32_t max)
     return count >= 1 && count <= max;
 }
 
+/* A stream that takes what a recording does not. */
+static bool is_running(const struct device_stream *stream)
+{
+    return stream && !stream->recording;
+}
+
 static bool is_loaded(const struct device_stream *stream, const struct token_batch *batch)
 {
-    return stream && batch && batch->device == stream->device && batch->tokens > 0;
+    if (!stream || !batch || batch->device != stream->device || batch->tokens == 0)
+        return false;
+    return !stream->recording || !stream->recording->batch || stream->recording->batch == batch;
+}
+
+static bool has_rows(const struct token_batch *batch, uint32_t words, uint32_t positions,
+                     uint32_t types)
+{
+    return (uint32_t)batch->id_max < words && batch->positions <= positions &&
+           (uint32_t)batch->type_max < types;
 }
 
 /* ---- devices ---- */
@@ -168,14 +183,14 @@ void device_stream_destroy(struct device_stream *stream)
 
 int device_stream_wait(struct device_stream *stream, struct device_stream *other)
 {
-    if (!stream || !other || stream->device != other->device)
+    if (!is_running(stream) || !is_running(other) || stream->device != other->device)
         return KERNEL_BAD_ARGUMENT;
     return stream->device->ops->stream_wait(stream, other);
 }
 
 int device_stream_synchronise(struct device_stream *stream)
 {
-    if (!stream)
+    if (!is_running(stream))
         return KERNEL_BAD_ARGUMENT;
     return stream->device->ops->stream_synchronise(stream);
 }
@@ -183,7 +198,7 @@ int device_stream_synchronise(struct device_stream *stream)
 int device_copy_to_device(struct device_stream *stream, void *device_memory, const void *host,
                           size_t bytes)
 {
-    if (!stream || !device_memory || !host || bytes == 0)
+    if (!is_running(stream) || !device_memory || !host || bytes == 0)
         return KERNEL_BAD_ARGUMENT;
     return stream->device->ops->copy_to_device(stream, device_memory, host, bytes);
 }
@@ -191,7 +206,7 @@ int device_copy_to_device(struct device_stream *stream, void *device_memory, con
 int device_copy_to_host(struct device_stream *stream, void *host, const void *device_memory,
                         size_t bytes)
 {
-    if (!stream || !host || !device_memory || bytes == 0)
+    if (!is_running(stream) || !host || !device_memory || bytes == 0)
         return KERNEL_BAD_ARGUMENT;
     return stream->device->ops->copy_to_host(stream, host, device_memory, bytes);
 }
@@ -317,43 +332,170 @@ static int32_t largest(const int32_t *values, uint32_t count, bool *ret_negative
     return max;
 }
 
-int token_batch_load(struct device_stream *stream, struct token_batch *batch,
-                     const struct token_source *source)
+/* Checks a source; ret_longest gets the tokens of its longest text. */
+static bool is_source(const struct token_batch *batch, const struct token_source *source,
+                      uint32_t *ret_longest)
 {
-    bool is_id_negative, is_type_negative = false;
     uint32_t longest = 0;
-    int32_t id_max, type_max = 0;
-    int r;
 
-    if (!stream || !batch || batch->device != stream->device)
-        return KERNEL_BAD_ARGUMENT;
-    batch->tokens = 0;
     if (!source || !source->ids || !source->cu_seqlens ||
         !is_count(source->tokens, batch->tokens_max) ||
         !is_count(source->texts, batch->texts_max) || source->cu_seqlens[0] != 0 ||
         source->cu_seqlens[source->texts] != source->tokens)
-        return KERNEL_BAD_ARGUMENT;
+        return false;
     for (uint32_t s = 0; s < source->texts; s++) {
         if (source->cu_seqlens[s + 1] <= source->cu_seqlens[s])
-            return KERNEL_BAD_ARGUMENT;
+            return false;
         uint32_t length = source->cu_seqlens[s + 1] - source->cu_seqlens[s];
         longest = length > longest ? length : longest;
     }
+    *ret_longest = longest;
+    return true;
+}
+
+static bool is_within(const struct token_batch *batch, const struct token_source *source,
+                      uint32_t longest, const struct token_bounds *bounds)
+{
+    return bounds->tokens >= source->tokens && bounds->tokens <= batch->tokens_max &&
+           bounds->texts >= source->texts && bounds->texts <= batch->texts_max &&
+           bounds->longest >= longest && bounds->longest <= bounds->tokens;
+}
+
+/* bounds NULL: the source's own sizes. */
+static int batch_load(struct device_stream *stream, struct token_batch *batch,
+                      const struct token_source *source, const struct token_bounds *bounds)
+{
+    bool is_id_negative, is_type_negative = false;
+    uint32_t longest;
+    int32_t id_max, type_max = 0;
+    int r;
+
+    if (!is_running(stream) || !batch || batch->device != stream->device)
+        return KERNEL_BAD_ARGUMENT;
+    batch->tokens = 0;
+    if (!is_source(batch, source, &longest) ||
+        (bounds && !is_within(batch, source, longest, bounds)))
+        return KERNEL_BAD_ARGUMENT;
     id_max = largest(source->ids, source->tokens, &is_id_negative);
     if (source->types)
         type_max = largest(source->types, source->tokens, &is_type_negative);
     if (is_id_negative || is_type_negative)
         return KERNEL_BAD_ARGUMENT;
 
-    r = stream->device->ops->token_batch_load(stream, batch, source);
-    if (r < 0)
-        return r;
-    batch->tokens = source->tokens;
-    batch->texts = source->texts;
-    batch->longest = longest;
+    batch->tokens = bounds ? bounds->tokens : source->tokens;
+    batch->texts = bounds ? bounds->texts : source->texts;
+    batch->longest = bounds ? bounds->longest : longest;
     batch->id_max = id_max;
     batch->type_max = type_max;
+    batch->positions = longest;
+    r = stream->device->ops->token_batch_load(stream, batch, source);
+    if (r < 0)
+        batch->tokens = 0;
+    return r;
+}
+
+int token_batch_load(struct device_stream *stream, struct token_batch *batch,
+                     const struct token_source *source)
+{
+    return batch_load(stream, batch, source, NULL);
+}
+
+int token_batch_load_padded(struct device_stream *stream, struct token_batch *batch,
+                            const struct token_source *source, const struct token_bounds *bounds)
+{
+    if (!bounds)
+        return KERNEL_BAD_ARGUMENT;
+    return batch_load(stream, batch, source, bounds);
+}
+
+/* ---- graphs ---- */
+
+int device_graph_begin(struct device_stream *stream)
+{
+    struct device_graph *graph;
+    int r;
+
+    if (!is_running(stream))
+        return KERNEL_BAD_ARGUMENT;
+    if (!stream->device->info.has_graphs)
+        return KERNEL_UNSUPPORTED;
+    r = stream->device->ops->graph_begin(stream, &graph);
+    if (r < 0)
+        return r;
+    graph->batch = NULL;
+    graph->word_rows = graph->position_rows = graph->type_rows = UINT32_MAX;
+    stream->recording = graph;
     return KERNEL_OK;
+}
+
+int device_graph_end(struct device_stream *stream, struct device_graph **ret_graph)
+{
+    struct device_graph *graph;
+    int r;
+
+    if (!stream || !stream->recording || !ret_graph)
+        return KERNEL_BAD_ARGUMENT;
+    graph = stream->recording;
+    stream->recording = NULL;
+    r = stream->device->ops->graph_end(stream, graph);
+    if (r < 0)
+        device_graph_destroy(graph);
+    else
+        *ret_graph = graph;
+    return r;
+}
+
+/* Whether the graph's batch is loaded with what the recorded operations take. */
+static bool is_as_recorded(const struct device_graph *graph)
+{
+    const struct token_batch *batch = graph->batch;
+
+    return !batch ||
+           (batch->tokens == graph->bounds.tokens && batch->texts == graph->bounds.texts &&
+            batch->longest == graph->bounds.longest &&
+            has_rows(batch, graph->word_rows, graph->position_rows, graph->type_rows));
+}
+
+int device_graph_launch(struct device_stream *stream, struct device_graph *graph)
+{
+    if (!is_running(stream) || !graph || graph->device != stream->device || !is_as_recorded(graph))
+        return KERNEL_BAD_ARGUMENT;
+    return stream->device->ops->graph_launch(stream, graph);
+}
+
+void device_graph_destroy(struct device_graph *graph)
+{
+    if (graph)
+        graph->device->ops->graph_destroy(graph);
+}
+
+static uint32_t smaller(uint32_t a, uint32_t b)
+{
+    return a < b ? a : b;
+}
+
+/* An operation that reads the batch (is_loaded) goes to the stream: a recording remembers it. */
+static void batch_note(struct device_stream *stream, const struct token_batch *batch)
+{
+    struct device_graph *graph = stream->recording;
+
+    if (!graph)
+        return;
+    graph->batch = batch;
+    graph->bounds = (struct token_bounds){
+        .tokens = batch->tokens, .texts = batch->texts, .longest = batch->longest};
+}
+
+static void tables_note(struct device_stream *stream, uint32_t words, uint32_t positions,
+                        uint32_t types)
+{
+    struct device_graph *graph = stream->recording;
+
+    if (!graph)
+        return;
+    graph->word_rows = smaller(graph->word_rows, words);
+    graph->position_rows = smaller(graph->position_rows, positions);
+    graph->type_rows = smaller(graph->type_rows, types);
 }
 
 /* ---- operations ---- */
@@ -366,10 +508,12 @@ int op_embed(struct device_stream *stream, const struct embedding_weight *weight
         return KERNEL_BAD_ARGUMENT;
 
     /* A model without token types takes type 0 alone. */
-    uint32_t types = weight->tables.type_rows ? weight->tables.type_rows : 1;
-    if ((uint32_t)batch->id_max >= weight->tables.word_rows ||
-        batch->longest > weight->tables.position_rows || (uint32_t)batch->type_max >= types)
+    const struct embedding_tables *tables = &weight->tables;
+    uint32_t types = tables->type_rows ? tables->type_rows : 1;
+    if (!has_rows(batch, tables->word_rows, tables->position_rows, types))
         return KERNEL_BAD_ARGUMENT;
+    batch_note(stream, batch);
+    tables_note(stream, tables->word_rows, tables->position_rows, types);
     return stream->device->ops->embed(stream, weight, batch, out);
 }
 
@@ -399,6 +543,7 @@ int op_attention(struct device_stream *stream, const struct token_batch *batch, 
         return KERNEL_UNSUPPORTED;
     if (heads * head_width > DEVICE_WIDTH_MAX)
         return KERNEL_BAD_ARGUMENT;
+    batch_note(stream, batch);
     return ops->attention(stream, batch, qkv, heads, head_width, scale, out);
 }
 
@@ -417,6 +562,7 @@ int op_pool(struct device_stream *stream, const struct token_batch *batch, const
     if (!is_loaded(stream, batch) || !is_aligned(x) || !is_aligned(out) || x == out ||
         !is_count(width, DEVICE_WIDTH_MAX) || (unsigned)mode > POOL_MAX)
         return KERNEL_BAD_ARGUMENT;
+    batch_note(stream, batch);
     return stream->device->ops->pool(stream, batch, x, width, mode, normalise, out);
 }
 
@@ -426,6 +572,7 @@ int op_gather_first(struct device_stream *stream, const struct token_batch *batc
     if (!is_loaded(stream, batch) || !is_aligned(x) || !is_aligned(out) || x == out ||
         !is_count(width, DEVICE_WIDTH_MAX))
         return KERNEL_BAD_ARGUMENT;
+    batch_note(stream, batch);
     return stream->device->ops->gather_first(stream, batch, x, width, out);
 }
 

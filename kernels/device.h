@@ -8,6 +8,8 @@
  *   token_batch_create, device_alloc    (once, for the largest batch: no allocation afterwards)
  *   token_batch_load -> op_embed -> { op_linear, op_attention, op_linear, op_add_norm, ... }
  *     -> op_pool -> device_copy_to_host -> device_stream_synchronise   (per batch)
+ *   or, for small batches: device_graph_begin -> the same op_*s -> device_graph_end  (once)
+ *     token_batch_load_padded -> device_graph_launch -> device_copy_to_host -> ... (per batch)
  *
  * Tokens of all texts stand one after another, without padding: text s of a batch is the rows
  * [cu_seqlens[s], cu_seqlens[s+1]) of every activation.
@@ -117,6 +119,8 @@ struct device_info {
     char pci_bus_id[16];       /* "0000:1b:00.0"; empty where there is none */
     char gemm[64];             /* who multiplies: "own avx512", "cuBLASLt 13.0.2", "own tiled" */
     uint64_t memory_bytes;     /* of the device; of the machine for a CPU */
+    uint64_t cache_bytes;      /* CUDA: the L2; CPU: the last level; 0 where it cannot be told */
+    bool has_graphs;           /* device_graph_begin is not UNSUPPORTED */
     uint32_t threads;          /* CPU: threads; CUDA: multiprocessors */
     uint32_t capability_major; /* CUDA compute capability; 0 elsewhere */
     uint32_t capability_minor;
@@ -236,13 +240,31 @@ void token_batch_destroy(struct token_batch *batch);
 int token_batch_load(struct device_stream *stream, struct token_batch *batch,
                      const struct token_source *source);
 
+/* What a padded batch is filled up to. */
+struct token_bounds {
+    uint32_t tokens;  /* rows of every activation */
+    uint32_t texts;   /* rows of what is pooled or gathered */
+    uint32_t longest; /* tokens of the longest text, at most */
+};
+
+/* As token_batch_load, and then the batch has bounds->tokens tokens and bounds->texts texts, so
+ * that batches of many sizes take one path through the device (and one graph). Tokens beyond the
+ * source's are token 0 of type 0 at position 0 and belong to no text; texts beyond it are empty.
+ * The source's texts get the bits that they get unpadded. What an operation does with the rest:
+ * op_embed embeds those tokens as any other; op_attention leaves their rows of `out` as they are;
+ * op_pool and op_gather_first give zeros for an empty text.
+ * BAD_ARGUMENT also where the source exceeds a bound, a bound exceeds the batch's maxima, or
+ * longest exceeds tokens. */
+int token_batch_load_padded(struct device_stream *stream, struct token_batch *batch,
+                            const struct token_source *source, const struct token_bounds *bounds);
+
 /* ---- operations ----
  *
  * Shapes: T tokens and N texts of the loaded batch; rows * width in general. Activations are
  * written x[rows, width] and in the device's element type; float results are said to be so. Unless
  * a comment allows it, outputs overlap no input. rows is at least 1 and at most DEVICE_ROWS_MAX.
  * NaN and infinity in an input row reach that row's outputs (for attention and pooling: that
- * text's) and no others. */
+ * text's) and no others. T and N of a padded batch are its bounds. */
 
 /* out[T, width] = LayerNorm(words[id] + positions[p] + types[type]).
  * BAD_ARGUMENT where an id, a position or a type of the batch is outside its table. */
@@ -292,5 +314,41 @@ int op_to_float(struct device_stream *stream, const void *x, uint32_t rows, uint
                 float *out);
 int op_from_float(struct device_stream *stream, const float *x, uint32_t rows, uint32_t width,
                   void *out);
+
+/* ---- graphs ----
+ *
+ * The operations of a small batch, recorded once and then started with one call: on CUDA, putting
+ * them on a stream one by one takes longer than computing them. Only devices with info.has_graphs.
+ *
+ * A graph keeps what its operations were given: sizes by value; memory, weights and the batch by
+ * address. What it computes depends on what is there when it runs: load the batch with the bounds
+ * of the recording, launch, read the results where the operations wrote them. The bits are those of
+ * the same operations without a graph.
+ *
+ * Memory, weights and the batch must live until the last launch has run; a launch after one of them
+ * was given back is a bug of the caller that nothing here can notice. */
+struct device_graph;
+
+/* From here to device_graph_end the stream records. Until then only op_*s may be put on it, none of
+ * which runs (the rest is BAD_ARGUMENT), and all of them on one batch; the recording thread makes
+ * no other call on the device. Run the same operations once before, unrecorded: what a driver
+ * fetches at a kernel's first use it may refuse to fetch during a recording. BAD_ARGUMENT: it
+ * records already. UNSUPPORTED, NO_MEMORY: the stream is as it was. */
+int device_graph_begin(struct device_stream *stream);
+
+/* Ends the recording and makes it ready to launch. To be called in any case, also where an
+ * operation failed since: however it ends, the stream records no more. BAD_ARGUMENT: it did not
+ * record. NO_MEMORY, and UNSUPPORTED where the driver cannot record one of the operations (then
+ * device_error_text says why): there is no graph, the device goes on. DEVICE_FAILED: for good. */
+int device_graph_end(struct device_stream *stream, struct device_graph **ret_graph);
+
+/* Puts the recorded operations on a stream of the device, the recording one or another. Launches of
+ * one graph run one after another.
+ * BAD_ARGUMENT: the batch is not loaded, has other bounds than when it was recorded, or ids,
+ * positions or types outside the tables that the graph reads; the stream is recording. */
+int device_graph_launch(struct device_stream *stream, struct device_graph *graph);
+
+/* Waits for nothing: synchronise the streams that it was launched on first. */
+void device_graph_destroy(struct device_graph *graph);
 
 #endif

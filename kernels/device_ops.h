@@ -27,6 +27,17 @@ struct device {
 
 struct device_stream {
     struct device *device;
+    struct device_graph *recording; /* device.c's; NULL while operations run */
+};
+
+struct device_graph {
+    struct device *device;
+    /* device.c's: what a launch must find as it was recorded */
+    const struct token_batch *batch; /* NULL: no operation reads one */
+    struct token_bounds bounds;
+    uint32_t word_rows; /* of the smallest tables that are read */
+    uint32_t position_rows;
+    uint32_t type_rows;
 };
 
 struct linear_weight {
@@ -51,12 +62,16 @@ struct token_batch {
     struct device *device;
     uint32_t tokens_max;
     uint32_t texts_max;
-    /* of the last load; tokens is 0 while nothing is loaded */
+    /* of the last load: the bounds, or without padding the source's own sizes; tokens is 0 while
+     * nothing is loaded. How an operation is cut into parts may depend on these and on nothing else
+     * of the batch, so that a graph of it serves the next load. */
     uint32_t tokens;
     uint32_t texts;
-    uint32_t longest; /* tokens of the longest text */
+    uint32_t longest; /* no text has more tokens */
+    /* and of what was loaded */
     int32_t id_max;
     int32_t type_max;
+    uint32_t positions; /* tokens of the longest text */
 };
 
 struct device_ops {
@@ -90,8 +105,16 @@ struct device_ops {
     int (*token_batch_create)(struct device *device, uint32_t tokens_max, uint32_t texts_max,
                               struct token_batch **ret_batch);
     void (*token_batch_destroy)(struct token_batch *batch);
+    /* Within the batch's maxima; the batch has the bounds of this load when the entry is called. */
     int (*token_batch_load)(struct device_stream *stream, struct token_batch *batch,
                             const struct token_source *source);
+
+    /* NULL without info.has_graphs. graph_end is also called after operations failed, and leaves
+     * the graph to graph_destroy. */
+    int (*graph_begin)(struct device_stream *stream, struct device_graph **ret_graph);
+    int (*graph_end)(struct device_stream *stream, struct device_graph *graph);
+    int (*graph_launch)(struct device_stream *stream, struct device_graph *graph);
+    void (*graph_destroy)(struct device_graph *graph);
 
     /* Whether attention of this head width is there; NULL: every width up to 256. */
     bool (*attention_has_width)(uint32_t head_width);

@@ -435,6 +435,7 @@ int cpu_device_open_isa(const struct device_options *options, const struct cpu_i
         .precision = DEVICE_FP32,
         .activation_bytes = sizeof(float),
         .memory_bytes = host_memory_bytes(),
+        .cache_bytes = host_cache_bytes(),
         .threads = threads,
     };
     snprintf(device->base.info.name, sizeof(device->base.info.name), "cpu %s", isa->name);

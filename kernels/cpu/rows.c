@@ -79,6 +79,10 @@ static void vector_finish(float *out, uint32_t width, float factor, bool normali
 void ISA(pool_text)(const float *x, uint32_t length, uint32_t width, enum pool_mode mode,
                     bool normalise, float *out)
 {
+    if (length == 0) {
+        memset(out, 0, width * sizeof(float));
+        return;
+    }
     memcpy(out, x, width * sizeof(float));
     if (mode != POOL_FIRST)
         for (uint32_t t = 1; t < length; t++) {

@@ -57,10 +57,15 @@ struct cuda_embedding {
 
 struct cuda_batch {
     struct token_batch base;
-    int32_t
-        *on_device;   /* owned: ids, types, positions [tokens_max each], cu_seqlens [texts_max+1] */
+    /* owned; ids, types, positions [tokens each], cu_seqlens [texts + 1], one behind the other as
+     * the load's bounds have it: one copy, and the same addresses for the same bounds */
+    int32_t *on_device;
     int32_t *staging; /* owned: the same, pinned on the host */
-    size_t tokens_max;
+};
+
+struct cuda_graph {
+    struct device_graph base;
+    cudaGraphExec_t ready; /* owned; NULL before the recording has ended */
 };
 
 /* ---- errors ---- */
@@ -89,8 +94,8 @@ static int device_fail(struct device *device, const char *what, const char *why)
     return KERNEL_DEVICE_FAILED;
 }
 
-/* A CUDA result as a status. Being out of memory harms nothing and is taken back from the runtime.
- */
+/* A CUDA result as a status. Being out of memory, or what cannot be recorded, harms nothing and is
+ * taken back from the runtime. */
 static int check(struct device *device, cudaError_t error, const char *what)
 {
     if (error == cudaSuccess)
@@ -98,6 +103,11 @@ static int check(struct device *device, cudaError_t error, const char *what)
     if (error == cudaErrorMemoryAllocation) {
         (void)cudaGetLastError();
         return KERNEL_NO_MEMORY;
+    }
+    if (error >= cudaErrorStreamCaptureUnsupported && error <= cudaErrorStreamCaptureWrongThread) {
+        (void)cudaGetLastError();
+        device_say(device, what, cudaGetErrorString(error), false);
+        return KERNEL_UNSUPPORTED;
     }
     return device_fail(device, what, cudaGetErrorString(error));
 }
@@ -421,7 +431,6 @@ static int cuda_token_batch_create(struct device *device, uint32_t tokens_max, u
     if (!batch)
         return KERNEL_NO_MEMORY;
     batch->base.device = device;
-    batch->tokens_max = tokens_max;
     r = cuda_alloc(device, bytes, (void **)&batch->on_device);
     if (r == KERNEL_OK)
         r = cuda_host_alloc(device, bytes, (void **)&batch->staging);
@@ -433,56 +442,107 @@ static int cuda_token_batch_create(struct device *device, uint32_t tokens_max, u
     return KERNEL_OK;
 }
 
-/* The part of the batch that starts at element `at` of its arrays goes up. */
-static int part_load(struct device_stream *stream, struct cuda_batch *batch, size_t at,
-                     size_t count)
-{
-    return cuda_copy_to_device(stream, batch->on_device + at, batch->staging + at,
-                               count * sizeof(int32_t));
-}
-
 static int cuda_token_batch_load(struct device_stream *stream, struct token_batch *base,
                                  const struct token_source *source)
 {
     struct cuda_batch *batch = (struct cuda_batch *)base;
-    size_t types = batch->tokens_max, positions = 2 * types, seqlens = 3 * types;
-    size_t tokens = source->tokens;
-    int r;
+    int32_t *ids = batch->staging, *types = ids + base->tokens, *positions = types + base->tokens,
+            *cu_seqlens = positions + base->tokens;
+    size_t count = 3 * (size_t)base->tokens + base->texts + 1;
 
-    memcpy(batch->staging, source->ids, tokens * sizeof(int32_t));
+    memset(ids, 0, 3 * (size_t)base->tokens * sizeof(int32_t));
+    memcpy(ids, source->ids, source->tokens * sizeof(int32_t));
     if (source->types)
-        memcpy(batch->staging + types, source->types, tokens * sizeof(int32_t));
-    else
-        memset(batch->staging + types, 0, tokens * sizeof(int32_t));
+        memcpy(types, source->types, source->tokens * sizeof(int32_t));
     for (uint32_t s = 0; s < source->texts; s++)
         for (uint32_t t = source->cu_seqlens[s]; t < source->cu_seqlens[s + 1]; t++)
-            batch->staging[positions + t] = (int32_t)(t - source->cu_seqlens[s]);
-    memcpy(batch->staging + seqlens, source->cu_seqlens,
-           (source->texts + (size_t)1) * sizeof(uint32_t));
-
-    r = part_load(stream, batch, 0, tokens);
-    if (r == KERNEL_OK)
-        r = part_load(stream, batch, types, tokens);
-    if (r == KERNEL_OK)
-        r = part_load(stream, batch, positions, tokens);
-    if (r == KERNEL_OK)
-        r = part_load(stream, batch, seqlens, source->texts + (size_t)1);
-    return r;
+            positions[t] = (int32_t)(t - source->cu_seqlens[s]);
+    for (uint32_t s = 0; s <= base->texts; s++)
+        cu_seqlens[s] = (int32_t)(s < source->texts ? source->cu_seqlens[s] : source->tokens);
+    return cuda_copy_to_device(stream, batch->on_device, batch->staging, count * sizeof(int32_t));
 }
 
 static struct batch_view batch_view(const struct token_batch *base)
 {
-    const struct cuda_batch *batch = (const struct cuda_batch *)base;
+    const int32_t *on_device = ((const struct cuda_batch *)base)->on_device;
+    size_t tokens = base->tokens;
 
     return {
-        .ids = batch->on_device,
-        .types = batch->on_device + batch->tokens_max,
-        .positions = batch->on_device + 2 * batch->tokens_max,
-        .cu_seqlens = (const uint32_t *)(batch->on_device + 3 * batch->tokens_max),
+        .ids = on_device,
+        .types = on_device + tokens,
+        .positions = on_device + 2 * tokens,
+        .cu_seqlens = (const uint32_t *)(on_device + 3 * tokens),
         .tokens = base->tokens,
         .texts = base->texts,
         .longest = base->longest,
     };
+}
+
+/* ---- graphs: what stream capture sees ---- */
+
+static void cuda_graph_destroy(struct device_graph *base)
+{
+    struct cuda_graph *graph = (struct cuda_graph *)base;
+
+    cudaSetDevice(cuda_device(base->device)->ordinal);
+    if (graph->ready)
+        cudaGraphExecDestroy(graph->ready);
+    free(graph);
+}
+
+static int cuda_graph_begin(struct device_stream *stream, struct device_graph **ret_graph)
+{
+    struct cuda_graph *graph;
+    int r = enter(stream->device);
+
+    if (r < 0)
+        return r;
+    graph = (struct cuda_graph *)calloc(1, sizeof(*graph));
+    if (!graph)
+        return KERNEL_NO_MEMORY;
+    graph->base.device = stream->device;
+    /* ThreadLocal: other threads go on allocating. */
+    r = check(stream->device,
+              cudaStreamBeginCapture(stream_of(stream), cudaStreamCaptureModeThreadLocal),
+              "begin a recording");
+    if (r < 0) {
+        cuda_graph_destroy(&graph->base);
+        return r;
+    }
+    *ret_graph = &graph->base;
+    return KERNEL_OK;
+}
+
+static int cuda_graph_end(struct device_stream *stream, struct device_graph *base)
+{
+    struct cuda_graph *graph = (struct cuda_graph *)base;
+    struct device *device = stream->device;
+    cudaGraph_t recorded = nullptr;
+    int r = enter(device);
+    /* Also on a device that failed since: capture ends here or never. */
+    cudaError_t ended = cudaStreamEndCapture(stream_of(stream), &recorded);
+
+    if (r == KERNEL_OK)
+        r = check(device, ended, "record a graph");
+    if (r == KERNEL_OK)
+        r = check(device, cudaGraphInstantiateWithFlags(&graph->ready, recorded, 0),
+                  "make a graph ready");
+    if (r == KERNEL_OK) /* now, so that the first launch allocates nothing */
+        r = check(device, cudaGraphUpload(graph->ready, stream_of(stream)), "upload a graph");
+    if (recorded)
+        cudaGraphDestroy(recorded);
+    return r;
+}
+
+static int cuda_graph_launch(struct device_stream *stream, struct device_graph *base)
+{
+    struct cuda_graph *graph = (struct cuda_graph *)base;
+    int r = enter(stream->device);
+
+    if (r == KERNEL_OK)
+        r = check(stream->device, cudaGraphLaunch(graph->ready, stream_of(stream)),
+                  "launch a graph");
+    return r;
 }
 
 /* ---- operations ---- */
@@ -535,7 +595,10 @@ static int cuda_linear_run(struct device_stream *stream, const struct linear_wei
     if (status != 0) {
         char why[32];
         snprintf(why, sizeof(why), "cuBLASLt's status %d", status);
-        return device_fail(device, "linear", why);
+        if (!stream->recording)
+            return device_fail(device, "linear", why);
+        device_say(device, "record a product", why, false);
+        return KERNEL_UNSUPPORTED;
     }
     if (epilogue != LINEAR_PLAIN)
         r = check(device,
@@ -682,6 +745,10 @@ static const struct device_ops cuda_ops = {
     .token_batch_create = cuda_token_batch_create,
     .token_batch_destroy = cuda_token_batch_destroy,
     .token_batch_load = cuda_token_batch_load,
+    .graph_begin = cuda_graph_begin,
+    .graph_end = cuda_graph_end,
+    .graph_launch = cuda_graph_launch,
+    .graph_destroy = cuda_graph_destroy,
     .attention_has_width = cuda_attention_has_width,
     .embed = cuda_embed,
     .linear = cuda_linear_run,
@@ -742,6 +809,8 @@ static int info_read(struct cuda_device *device, char *message, size_t message_s
     snprintf(info->name, sizeof(info->name), "%.*s", (int)sizeof(info->name) - 1, properties.name);
     uuid_format(&properties.uuid, info->uuid, sizeof(info->uuid));
     info->memory_bytes = properties.totalGlobalMem;
+    info->cache_bytes = (uint64_t)properties.l2CacheSize;
+    info->has_graphs = true;
     info->threads = (uint32_t)properties.multiProcessorCount;
     info->capability_major = (uint32_t)properties.major;
     info->capability_minor = (uint32_t)properties.minor;

@@ -45,8 +45,7 @@ static cudaError_t launch(void (*kernel)(P...), dim3 grid, dim3 block, cudaStrea
 #ifdef __CUDACC__
     kernel<<<grid, block, 0, stream>>>(arguments...);
 #else
-    (void)stream;
-    emulator_run(grid, block, [=] { kernel(arguments...); });
+    emulator_run(grid, block, stream, [=] { kernel(arguments...); });
 #endif
     return cudaGetLastError();
 }

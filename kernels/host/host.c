@@ -7,6 +7,7 @@
  */
 #include "kernels/host/host.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -38,6 +39,26 @@ uint64_t host_memory_bytes(void)
     long page_bytes = sysconf(_SC_PAGESIZE);
 
     return pages > 0 && page_bytes > 0 ? (uint64_t)pages * (uint64_t)page_bytes : 0;
+}
+
+/* sysconf has the processor's whole last level, also where a core reaches a part of it. */
+uint64_t host_cache_bytes(void)
+{
+    static const char *const levels[] = {
+        "/sys/devices/system/cpu/cpu0/cache/index3/size",
+        "/sys/devices/system/cpu/cpu0/cache/index2/size",
+    };
+    unsigned long kib = 0;
+
+    for (size_t i = 0; kib == 0 && i < sizeof(levels) / sizeof(levels[0]); i++) {
+        FILE *file = fopen(levels[i], "re");
+        if (!file)
+            continue;
+        if (fscanf(file, "%luK", &kib) != 1)
+            kib = 0;
+        fclose(file);
+    }
+    return (uint64_t)kib * 1024;
 }
 
 /* ---- memory, streams ---- */
@@ -203,14 +224,18 @@ int host_batch_load(struct device_stream *stream, struct token_batch *token_batc
     struct host_batch *batch = (struct host_batch *)token_batch;
 
     (void)stream;
-    for (uint32_t t = 0; t < source->tokens; t++) {
-        batch->ids[t] = (uint32_t)source->ids[t];
-        batch->types[t] = source->types ? (uint32_t)source->types[t] : 0;
-    }
+    memcpy(batch->ids, source->ids, source->tokens * sizeof(uint32_t));
+    if (source->types)
+        memcpy(batch->types, source->types, source->tokens * sizeof(uint32_t));
+    else
+        memset(batch->types, 0, source->tokens * sizeof(uint32_t));
     for (uint32_t s = 0; s < source->texts; s++)
         for (uint32_t t = source->cu_seqlens[s]; t < source->cu_seqlens[s + 1]; t++)
             batch->positions[t] = t - source->cu_seqlens[s];
-    memcpy(batch->cu_seqlens, source->cu_seqlens, (source->texts + (size_t)1) * sizeof(uint32_t));
+    for (uint32_t t = source->tokens; t < token_batch->tokens; t++)
+        batch->ids[t] = batch->types[t] = batch->positions[t] = 0;
+    for (uint32_t s = 0; s <= token_batch->texts; s++)
+        batch->cu_seqlens[s] = s < source->texts ? source->cu_seqlens[s] : source->tokens;
     return KERNEL_OK;
 }
 
@@ -224,8 +249,12 @@ int host_gather_first(struct device_stream *stream, const struct token_batch *ba
     float *firsts = out;
 
     (void)stream;
-    for (size_t s = 0; s < batch->texts; s++)
-        memcpy(firsts + s * width, rows + (size_t)starts[s] * width, width * sizeof(float));
+    for (size_t s = 0; s < batch->texts; s++) {
+        if (starts[s + 1] > starts[s])
+            memcpy(firsts + s * width, rows + (size_t)starts[s] * width, width * sizeof(float));
+        else
+            memset(firsts + s * width, 0, width * sizeof(float));
+    }
     return KERNEL_OK;
 }
 

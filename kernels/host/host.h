@@ -52,6 +52,8 @@ void *host_array(size_t count, size_t size);
 
 /* Bytes of memory of this machine; 0 if it cannot be told. */
 uint64_t host_memory_bytes(void);
+/* Bytes of the last level of cache; 0 if it cannot be told. */
+uint64_t host_cache_bytes(void);
 
 int host_alloc(struct device *device, size_t bytes, void **ret_memory);
 void host_free(struct device *device, void *memory);

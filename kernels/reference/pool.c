@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Twin of op_pool: one vector per text, v = mean, first row or column-wise maximum of its rows;
- * normalised: v / max(√(Σ v²), 1e-12).
+ * normalised: v / max(√(Σ v²), 1e-12). A text without tokens: zeros.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -10,8 +10,10 @@
 
 static double pool_column(const float *column, size_t stride, uint32_t length, enum pool_mode mode)
 {
-    double sum = 0, max = column[0];
+    double sum = 0, max = -INFINITY;
 
+    if (length == 0)
+        return 0;
     switch (mode) {
     case POOL_FIRST:
         return column[0];

@@ -62,6 +62,7 @@ int reference_device_open(const struct device_options *options, struct device **
         .name = "reference",
         .gemm = "plain loops in double precision",
         .memory_bytes = host_memory_bytes(),
+        .cache_bytes = host_cache_bytes(),
         .threads = 1,
     };
     *ret_device = device;

@@ -111,6 +111,27 @@ static int life_make(struct life *life)
     return KERNEL_OK;
 }
 
+/* Two operations recorded and launched. */
+static int life_graph(struct life *life)
+{
+    struct device_stream *stream = life->streams[0];
+    struct device_graph *graph = NULL;
+
+    TRY(device_graph_begin(stream));
+    int r = op_embed(stream, life->embedding, life->batch, life->memory[0]);
+    if (r == KERNEL_OK)
+        r = op_linear(stream, life->linear, LINEAR_GELU, life->memory[0], TOKENS, life->memory[1]);
+    int ended = device_graph_end(stream, &graph);
+    if (r == KERNEL_OK)
+        r = ended;
+    if (r == KERNEL_OK)
+        r = device_graph_launch(stream, graph);
+    if (r == KERNEL_OK)
+        r = device_stream_synchronise(stream);
+    device_graph_destroy(graph);
+    return r;
+}
+
 static int life_use(struct life *life)
 {
     static const int32_t ids[TOKENS] = {0, 1, 2, 3, 4};
@@ -130,6 +151,8 @@ static int life_use(struct life *life)
     TRY(op_to_float(stream, memory[1], 2, WIDTH, memory[2]));
     TRY(op_from_float(stream, memory[2], 2, WIDTH, memory[1]));
     TRY(op_pool(stream, life->batch, memory[0], WIDTH, POOL_MEAN, true, memory[2]));
+    if (device_info(life->device)->has_graphs)
+        TRY(life_graph(life));
     TRY(device_stream_wait(life->streams[1], stream));
     TRY(device_copy_to_host(life->streams[1], life->host, memory[2], 2 * WIDTH * sizeof(float)));
     return device_stream_synchronise(life->streams[1]);

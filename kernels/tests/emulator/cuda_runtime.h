@@ -6,8 +6,11 @@
  *
  * A block's threads are fibers on one host thread (emulator.cc says in what order); a barrier that
  * some threads of a block miss stops the program. Blocks run one after another, so what is between
- * blocks, memory order, speed and occupancy are not tested: that takes a GPU. Streams are done when
- * a call returns. One launch at a time per process.
+ * blocks, memory order, speed and occupancy are not tested: that takes a GPU. One thread at a time.
+ *
+ * What is put on a stream runs as late as CUDA allows: when the stream, or one that waits for it,
+ * is synchronised, or memory is freed. Host memory that was changed too early and a wait that was
+ * forgotten show as wrong results (runtime.cc).
  */
 #ifndef EMULATOR_CUDA_RUNTIME_H
 #define EMULATOR_CUDA_RUNTIME_H
@@ -37,8 +40,22 @@ struct dim3 {
 
 extern dim3 threadIdx, blockIdx, blockDim, gridDim;
 
-/* Runs `thread` once for each thread of each block. */
-void emulator_run(dim3 grid, dim3 block, const std::function<void()> &thread);
+typedef struct emulator_stream *cudaStream_t;
+typedef struct emulator_event *cudaEvent_t;
+typedef struct emulator_recording *cudaGraph_t;
+typedef struct emulator_recording *cudaGraphExec_t;
+
+/* Puts a launch on the stream: `thread` once for each thread of each block. What is wrong with it
+ * is cudaGetLastError's. */
+void emulator_run(dim3 grid, dim3 block, cudaStream_t stream, const std::function<void()> &thread);
+
+/* Puts work on the stream: runs it later, or records it. For fake_cublaslt.cc, too. */
+__attribute__((visibility("default"))) void emulator_enqueue(cudaStream_t stream,
+                                                             std::function<void()> work);
+
+/* Runs `thread` for each thread of each block now (emulator.cc). */
+#define EMULATOR_THREADS_MAX 1024u
+void emulator_blocks(dim3 grid, dim3 block, const std::function<void()> &thread);
 
 void __syncthreads();
 float __shfl_xor_sync(unsigned mask, float value, int lane_mask);
@@ -52,12 +69,13 @@ enum cudaError_t {
     cudaErrorMemoryAllocation = 2,
     cudaErrorInsufficientDriver = 35,
     cudaErrorNoDevice = 100,
+    cudaErrorStreamCaptureUnsupported = 900,
+    cudaErrorStreamCaptureInvalidated = 901,
+    cudaErrorStreamCaptureWrongThread = 908,
 };
 enum cudaMemcpyKind { cudaMemcpyHostToDevice = 1, cudaMemcpyDeviceToHost = 2 };
 enum { cudaStreamNonBlocking = 1, cudaEventDisableTiming = 2 };
-
-typedef struct emulator_stream *cudaStream_t;
-typedef struct emulator_event *cudaEvent_t;
+enum cudaStreamCaptureMode { cudaStreamCaptureModeThreadLocal = 1 };
 
 struct cudaUUID_t {
     char bytes[16];
@@ -68,6 +86,7 @@ struct cudaDeviceProp {
     cudaUUID_t uuid;
     size_t totalGlobalMem;
     int multiProcessorCount;
+    int l2CacheSize;
     int major, minor;
 };
 
@@ -91,12 +110,24 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned flags);
 cudaError_t cudaEventDestroy(cudaEvent_t event);
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream);
+cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode mode);
+cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t *graph);
+cudaError_t cudaGraphInstantiateWithFlags(cudaGraphExec_t *ready, cudaGraph_t graph,
+                                          unsigned long long flags);
+cudaError_t cudaGraphUpload(cudaGraphExec_t ready, cudaStream_t stream);
+cudaError_t cudaGraphLaunch(cudaGraphExec_t ready, cudaStream_t stream);
+cudaError_t cudaGraphDestroy(cudaGraph_t graph);
+cudaError_t cudaGraphExecDestroy(cudaGraphExec_t ready);
 
 /* ---- fault injection ---- */
 
-/* From now on the Nth allocation (device, pinned, stream or event) or the Nth launch fails, counted
- * from 1; 0: none. A failed allocation is cudaErrorMemoryAllocation, a failed launch
- * cudaErrorInvalidValue from cudaGetLastError. */
+/* From now on the Nth allocation (device, pinned, stream, event or graph) or the Nth launch (kernel
+ * or graph, recorded ones too) fails, counted from 1; 0: none. A failed allocation is
+ * cudaErrorMemoryAllocation, a failed launch cudaErrorInvalidValue. */
 extern "C" void emulator_fail(uint32_t allocation, uint32_t launch);
+
+/* Allocations and launches so far. */
+extern "C" uint64_t emulator_allocations(void);
+extern "C" uint64_t emulator_launches(void);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Blocks of fibers and a runtime whose device memory is the host's (cuda_runtime.h here).
+ * Blocks of fibers (cuda_runtime.h here).
  *
  * Fibers are started by ucontext and switched by _setjmp and _longjmp, which make no system call.
  * Between two barriers of its block each warp runs as far as it can while the others stand still,
@@ -20,7 +20,7 @@
 
 #define FIBER_STACK_BYTES (128u * 1024u)
 #define WARP_LANES        32u
-#define THREADS_MAX       1024u
+#define THREADS_MAX       EMULATOR_THREADS_MAX
 
 enum wait_kind { WAIT_NONE, WAIT_BLOCK, WAIT_SHUFFLE, WAIT_END };
 
@@ -39,9 +39,6 @@ static std::vector<fiber> fibers;
 static size_t current;
 static jmp_buf scheduler;
 static const std::function<void()> *thread_body;
-
-static uint32_t allocations_until_failure, launches_until_failure;
-static cudaError_t last_error = cudaSuccess;
 
 [[noreturn]] static void kernel_fault(const char *what)
 {
@@ -120,19 +117,10 @@ static void block_run(size_t threads)
     } while (fibers[0].wait != WAIT_END);
 }
 
-void emulator_run(dim3 grid, dim3 block, const std::function<void()> &thread)
+void emulator_blocks(dim3 grid, dim3 block, const std::function<void()> &thread)
 {
     size_t threads = (size_t)block.x * block.y * block.z;
 
-    if (launches_until_failure > 0 && --launches_until_failure == 0) {
-        last_error = cudaErrorInvalidValue;
-        return;
-    }
-    if (threads == 0 || threads > THREADS_MAX || grid.y > 65535 || grid.z > 65535 || grid.x == 0 ||
-        grid.y == 0 || grid.z == 0) {
-        last_error = cudaErrorInvalidValue;
-        return;
-    }
     if (fibers.empty())
         fibers.resize(THREADS_MAX); /* once: a fiber must not move */
     thread_body = &thread;
@@ -173,133 +161,4 @@ float __shfl_xor_sync(unsigned mask, float value, int lane_mask)
 float __shfl_sync(unsigned mask, float value, int lane)
 {
     return shuffle(mask, value, (uint32_t)lane);
-}
-
-/* ---- the runtime ---- */
-
-extern "C" void emulator_fail(uint32_t allocation, uint32_t launch)
-{
-    allocations_until_failure = allocation;
-    launches_until_failure = launch;
-}
-
-static cudaError_t allocate(void **memory, size_t bytes)
-{
-    if (allocations_until_failure > 0 && --allocations_until_failure == 0)
-        return last_error = cudaErrorMemoryAllocation;
-    if (bytes > (size_t)1 << 40)
-        return last_error = cudaErrorMemoryAllocation;
-    *memory = aligned_alloc(256, (bytes + 255) / 256 * 256);
-    return *memory ? cudaSuccess : (last_error = cudaErrorMemoryAllocation);
-}
-
-const char *cudaGetErrorString(cudaError_t error)
-{
-    return error == cudaErrorInvalidValue ? "invalid argument" : "an error of the emulator";
-}
-
-cudaError_t cudaGetLastError()
-{
-    cudaError_t error = last_error;
-
-    last_error = cudaSuccess;
-    return error;
-}
-
-cudaError_t cudaDriverGetVersion(int *version)
-{
-    *version = 13000;
-    return cudaSuccess;
-}
-
-cudaError_t cudaGetDeviceCount(int *count)
-{
-    *count = 1;
-    return cudaSuccess;
-}
-
-cudaError_t cudaGetDeviceProperties(cudaDeviceProp *properties, int)
-{
-    *properties = {};
-    snprintf(properties->name, sizeof(properties->name), "emulator");
-    properties->totalGlobalMem = (size_t)1 << 34;
-    properties->multiProcessorCount = 1;
-    properties->major = 9;
-    return cudaSuccess;
-}
-
-cudaError_t cudaDeviceGetPCIBusId(char *to, int size, int)
-{
-    snprintf(to, (size_t)size, "0000:00:00.0");
-    return cudaSuccess;
-}
-
-cudaError_t cudaSetDevice(int device)
-{
-    return device == 0 ? cudaSuccess : cudaErrorInvalidValue;
-}
-
-cudaError_t cudaMalloc(void **memory, size_t bytes)
-{
-    return allocate(memory, bytes);
-}
-
-cudaError_t cudaFree(void *memory)
-{
-    free(memory);
-    return cudaSuccess;
-}
-
-cudaError_t cudaMallocHost(void **memory, size_t bytes)
-{
-    return allocate(memory, bytes);
-}
-
-cudaError_t cudaFreeHost(void *memory)
-{
-    free(memory);
-    return cudaSuccess;
-}
-
-cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpyKind, cudaStream_t)
-{
-    memcpy(to, from, bytes);
-    return cudaSuccess;
-}
-
-cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned)
-{
-    return allocate((void **)stream, 1);
-}
-
-cudaError_t cudaStreamDestroy(cudaStream_t stream)
-{
-    free(stream);
-    return cudaSuccess;
-}
-
-cudaError_t cudaStreamSynchronize(cudaStream_t)
-{
-    return cudaSuccess;
-}
-
-cudaError_t cudaStreamWaitEvent(cudaStream_t, cudaEvent_t, unsigned)
-{
-    return cudaSuccess;
-}
-
-cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned)
-{
-    return allocate((void **)event, 1);
-}
-
-cudaError_t cudaEventDestroy(cudaEvent_t event)
-{
-    free(event);
-    return cudaSuccess;
-}
-
-cudaError_t cudaEventRecord(cudaEvent_t, cudaStream_t)
-{
-    return cudaSuccess;
 }

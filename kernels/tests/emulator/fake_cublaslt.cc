@@ -15,6 +15,7 @@
 
 #include "cuda_bf16.h"
 #include "cuda_fp16.h"
+#include "cuda_runtime.h"
 #include "library_types.h"
 
 #define EXPORT extern "C" __attribute__((visibility("default")))
@@ -224,34 +225,41 @@ EXPORT int cublasLtMatmulAlgoCheck(void *, struct description *, struct layout *
     return SUCCESS;
 }
 
-/* D (m x n) = Aᵀ (A is k x m) B (k x n) + bias along m. */
+/* D (m x n) = Aᵀ (A is k x m) B (k x n) + bias along m. Everything but the numbers comes by value:
+ * the call that asked for it is over when it runs. */
+static void multiply(struct description desc, struct layout a_layout, const void *a,
+                     struct layout b_layout, const void *b, struct layout d_layout, void *d)
+{
+    for (uint64_t column = 0; column < d_layout.columns; column++)
+        for (uint64_t row = 0; row < d_layout.rows; row++) {
+            float sum = 0;
+            for (uint64_t k = 0; k < a_layout.rows; k++)
+                sum += read(&a_layout, a, row * (uint64_t)a_layout.stride + k) *
+                       read(&b_layout, b, column * (uint64_t)b_layout.stride + k);
+            if (desc.bias)
+                sum += read(&d_layout, desc.bias, row);
+            write(&d_layout, d, column * (uint64_t)d_layout.stride + row, sum);
+        }
+}
+
 EXPORT int cublasLtMatmul(void *, const struct description *desc, const float *alpha, const void *a,
                           const struct layout *a_layout, const void *b,
                           const struct layout *b_layout, const float *beta, const void *c,
                           const struct layout *, void *d, const struct layout *d_layout,
                           const struct algorithm *algorithm, void *workspace,
-                          size_t workspace_bytes, void *)
+                          size_t workspace_bytes, cudaStream_t stream)
 {
-    uint64_t depth = a_layout->rows;
-
     demand(algorithm->data[0] == ALGORITHM_GOOD, "an algorithm that must not be used");
     demand(*alpha == 1 && *beta == 0 && c == d, "alpha, beta or C");
     demand(!workspace && workspace_bytes == 0, "workspace");
     demand(desc->transposes_a == 1, "A as it is");
     demand(desc->epilogue == (desc->bias ? 4 : 1), "an epilogue without its bias");
-    demand(b_layout->rows == depth && d_layout->rows == a_layout->columns &&
+    demand(b_layout->rows == a_layout->rows && d_layout->rows == a_layout->columns &&
                d_layout->columns == b_layout->columns,
            "matrices that do not fit together");
     demand((uintptr_t)b % 16 == 0 && (uintptr_t)d % 16 == 0, "alignment");
-    for (uint64_t column = 0; column < d_layout->columns; column++)
-        for (uint64_t row = 0; row < d_layout->rows; row++) {
-            float sum = 0;
-            for (uint64_t k = 0; k < depth; k++)
-                sum += read(a_layout, a, row * (uint64_t)a_layout->stride + k) *
-                       read(b_layout, b, column * (uint64_t)b_layout->stride + k);
-            if (desc->bias)
-                sum += read(d_layout, desc->bias, row);
-            write(d_layout, d, column * (uint64_t)d_layout->stride + row, sum);
-        }
+    emulator_enqueue(stream, [desc = *desc, a_layout = *a_layout, a, b_layout = *b_layout, b,
+                              d_layout = *d_layout,
+                              d] { multiply(desc, a_layout, a, b_layout, b, d_layout, d); });
     return SUCCESS;
 }
