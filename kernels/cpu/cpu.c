@@ -21,7 +21,7 @@
 #define ROWS_PER_PART 32u
 /* Parts per thread that a product is cut into where its rows alone give too few: enough for the
  * last ones to finish close together. */
-#define GEMM_PARTS_PER_THREAD 4u
+#define GEMM_PARTS_PER_THREAD 16u
 /* Queries times heads of one part of attention: short texts take several heads, whose rows lie side
  * by side. */
 #define ATTENTION_TOKENS_PER_PART 384u
@@ -31,13 +31,17 @@ struct cpu_device {
     const struct cpu_isa *isa;
     struct team *team;
     pthread_mutex_t lock; /* held during an operation */
-    float *scratch;       /* [threads][scratch_floats], owned: attention */
-    size_t scratch_floats;
+    float *scratch;       /* [threads][CPU_SCRATCH], owned */
 };
 
 static struct cpu_device *cpu_device(struct device_stream *stream)
 {
     return (struct cpu_device *)stream->device;
+}
+
+static float *cpu_scratch(const struct cpu_device *device, uint32_t thread)
+{
+    return device->scratch + thread * CPU_SCRATCH;
 }
 
 static void cpu_run(struct cpu_device *device, team_work do_item, const void *work, uint32_t items)
@@ -82,7 +86,8 @@ static int cpu_linear_weight_create(struct device *base, const float *weight, co
     linear->panel = isa->panel;
     linear->panels = divide_up(out_width, isa->panel);
     size_t columns = (size_t)linear->panels * linear->panel;
-    linear->packed = host_array(columns * in_width, sizeof(float));
+    linear->packed = host_array(columns * divide_up(in_width, isa->step),
+                                isa->step * isa->element_bytes);
     linear->bias = host_array(columns, sizeof(float));
     if (!linear->packed || !linear->bias) {
         cpu_linear_weight_destroy(&linear->base);
@@ -100,8 +105,8 @@ struct linear_work {
     const struct cpu_isa *isa;
     const struct cpu_linear *weight;
     enum linear_epilogue epilogue;
-    const float *x;
-    float *y;
+    const void *x;
+    void *y;
     uint32_t rows;
     uint32_t column_parts;
 };
@@ -145,8 +150,8 @@ static int cpu_linear_run(struct device_stream *stream, const struct linear_weig
 struct attention_work {
     const struct cpu_device *device;
     const struct host_batch *batch;
-    const float *qkv;
-    float *out;
+    const char *qkv;
+    char *out;
     uint32_t heads;
     uint32_t head_width;
     float scale;
@@ -166,21 +171,22 @@ static void attention_item(const void *argument, uint32_t item, uint32_t thread)
     size_t start = work->batch->cu_seqlens[text];
     uint32_t length = work->batch->cu_seqlens[text + 1] - (uint32_t)start;
     size_t width = (size_t)work->heads * work->head_width;
+    size_t element_bytes = work->device->isa->element_bytes;
 
     if (query >= length)
         return;
     for (; head < head_end; head++) {
         size_t column = (size_t)head * work->head_width;
         const struct cpu_attention attention = {
-            .query = work->qkv + start * 3 * width + column,
-            .out = work->out + start * width + column,
+            .query = work->qkv + (start * 3 * width + column) * element_bytes,
+            .out = work->out + (start * width + column) * element_bytes,
             .length = length,
             .head_width = work->head_width,
             .width = (uint32_t)width,
             .scale = work->scale,
         };
         work->device->isa->attend(&attention, query, smaller(query + ATTENTION_QUERIES, length),
-                                  work->device->scratch + thread * work->device->scratch_floats);
+                                  cpu_scratch(work->device, thread));
     }
 }
 
@@ -210,86 +216,151 @@ static int cpu_attention_run(struct device_stream *stream, const struct token_ba
 
 /* ---- row by row ---- */
 
+/* Operands of an operation that works row by row; x, residual and out are elements or, where the
+ * operation says so, floats. */
 struct rows_work {
-    const struct cpu_isa *isa;
+    const struct cpu_device *device;
+    void (*do_row)(const struct rows_work *work, uint32_t row, float *scratch);
     const struct host_batch *batch;
     const struct host_embedding *embedding;
     const struct host_norm *norm;
-    const float *x;
-    const float *residual;
-    float *out;
+    const void *x;
+    const void *residual;
+    void *out;
     uint32_t rows;
     uint32_t width;
     enum pool_mode mode;
     bool normalise;
 };
 
-static void embed_item(const void *argument, uint32_t item, uint32_t thread)
+/* Row r of an activation. */
+static const void *row_of(const struct rows_work *work, const void *x, uint32_t r)
+{
+    return (const char *)x + (size_t)r * work->width * work->device->isa->element_bytes;
+}
+
+static void *row_to(const struct rows_work *work, uint32_t r)
+{
+    return (char *)work->out + (size_t)r * work->width * work->device->isa->element_bytes;
+}
+
+/* Row r of floats. */
+static float *float_row_to(const struct rows_work *work, uint32_t r)
+{
+    return (float *)work->out + (size_t)r * work->width;
+}
+
+static void rows_item(const void *argument, uint32_t item, uint32_t thread)
 {
     const struct rows_work *work = argument;
     uint32_t end = smaller((item + 1) * ROWS_PER_PART, work->rows);
 
-    (void)thread;
     for (uint32_t r = item * ROWS_PER_PART; r < end; r++)
-        work->isa->embed_row(work->embedding, work->batch, r, work->out + (size_t)r * work->width);
+        work->do_row(work, r, cpu_scratch(work->device, thread));
+}
+
+static int rows_run(struct device_stream *stream, struct rows_work work)
+{
+    work.device = cpu_device(stream);
+    cpu_run(cpu_device(stream), rows_item, &work, divide_up(work.rows, ROWS_PER_PART));
+    return KERNEL_OK;
+}
+
+static void embed_row(const struct rows_work *work, uint32_t row, float *scratch)
+{
+    work->device->isa->embed_row(work->embedding, work->batch, row, row_to(work, row), scratch);
 }
 
 static int cpu_embed(struct device_stream *stream, const struct embedding_weight *weight,
                      const struct token_batch *batch, void *out)
 {
-    struct rows_work work = {.isa = cpu_device(stream)->isa,
-                             .batch = host_batch(batch),
-                             .embedding = host_embedding(weight),
-                             .out = out,
-                             .rows = batch->tokens,
-                             .width = weight->tables.width};
-
-    cpu_run(cpu_device(stream), embed_item, &work, divide_up(batch->tokens, ROWS_PER_PART));
-    return KERNEL_OK;
+    return rows_run(stream, (struct rows_work){.do_row = embed_row,
+                                               .batch = host_batch(batch),
+                                               .embedding = host_embedding(weight),
+                                               .out = out,
+                                               .rows = batch->tokens,
+                                               .width = weight->tables.width});
 }
 
-static void add_norm_item(const void *argument, uint32_t item, uint32_t thread)
+static void add_norm_row(const struct rows_work *work, uint32_t row, float *scratch)
 {
-    const struct rows_work *work = argument;
-    uint32_t end = smaller((item + 1) * ROWS_PER_PART, work->rows);
-
-    (void)thread;
-    for (uint32_t r = item * ROWS_PER_PART; r < end; r++) {
-        size_t at = (size_t)r * work->width;
-        work->isa->add_norm_row(work->norm, work->x + at, work->residual + at, work->out + at);
-    }
+    work->device->isa->add_norm_row(work->norm, row_of(work, work->x, row),
+                                    row_of(work, work->residual, row), row_to(work, row), scratch);
 }
 
 static int cpu_add_norm(struct device_stream *stream, const struct norm_weight *norm, const void *x,
                         const void *residual, uint32_t rows, void *out)
 {
-    struct rows_work work = {.isa = cpu_device(stream)->isa,
-                             .norm = host_norm(norm),
-                             .x = x,
-                             .residual = residual,
-                             .out = out,
-                             .rows = rows,
-                             .width = norm->width};
-
-    cpu_run(cpu_device(stream), add_norm_item, &work, divide_up(rows, ROWS_PER_PART));
-    return KERNEL_OK;
+    return rows_run(stream, (struct rows_work){.do_row = add_norm_row,
+                                               .norm = host_norm(norm),
+                                               .x = x,
+                                               .residual = residual,
+                                               .out = out,
+                                               .rows = rows,
+                                               .width = norm->width});
 }
 
+static void softmax_row(const struct rows_work *work, uint32_t row, float *scratch)
+{
+    (void)scratch;
+    work->device->isa->softmax_row(row_of(work, work->x, row), work->width,
+                                   float_row_to(work, row));
+}
+
+static int cpu_softmax(struct device_stream *stream, const void *x, uint32_t rows, uint32_t width,
+                       float *out)
+{
+    return rows_run(
+        stream, (struct rows_work){
+                    .do_row = softmax_row, .x = x, .out = out, .rows = rows, .width = width});
+}
+
+static void to_float_row(const struct rows_work *work, uint32_t row, float *scratch)
+{
+    (void)scratch;
+    work->device->isa->to_float_row(row_of(work, work->x, row), work->width,
+                                    float_row_to(work, row));
+}
+
+static int cpu_to_float(struct device_stream *stream, const void *x, uint32_t rows, uint32_t width,
+                        float *out)
+{
+    return rows_run(
+        stream, (struct rows_work){
+                    .do_row = to_float_row, .x = x, .out = out, .rows = rows, .width = width});
+}
+
+static void from_float_row(const struct rows_work *work, uint32_t row, float *scratch)
+{
+    (void)scratch;
+    work->device->isa->from_float_row((const float *)work->x + (size_t)row * work->width,
+                                      work->width, row_to(work, row));
+}
+
+static int cpu_from_float(struct device_stream *stream, const float *x, uint32_t rows,
+                          uint32_t width, void *out)
+{
+    return rows_run(
+        stream, (struct rows_work){
+                    .do_row = from_float_row, .x = x, .out = out, .rows = rows, .width = width});
+}
+
+/* Item = text. */
 static void pool_item(const void *argument, uint32_t item, uint32_t thread)
 {
     const struct rows_work *work = argument;
-    size_t start = work->batch->cu_seqlens[item];
+    uint32_t start = work->batch->cu_seqlens[item];
 
     (void)thread;
-    work->isa->pool_text(work->x + start * work->width,
-                         work->batch->cu_seqlens[item + 1] - (uint32_t)start, work->width,
-                         work->mode, work->normalise, work->out + (size_t)item * work->width);
+    work->device->isa->pool_text(row_of(work, work->x, start),
+                                 work->batch->cu_seqlens[item + 1] - start, work->width, work->mode,
+                                 work->normalise, float_row_to(work, item));
 }
 
 static int cpu_pool(struct device_stream *stream, const struct token_batch *batch, const void *x,
                     uint32_t width, enum pool_mode mode, bool normalise, float *out)
 {
-    struct rows_work work = {.isa = cpu_device(stream)->isa,
+    struct rows_work work = {.device = cpu_device(stream),
                              .batch = host_batch(batch),
                              .x = x,
                              .out = out,
@@ -298,28 +369,6 @@ static int cpu_pool(struct device_stream *stream, const struct token_batch *batc
                              .normalise = normalise};
 
     cpu_run(cpu_device(stream), pool_item, &work, batch->texts);
-    return KERNEL_OK;
-}
-
-static void softmax_item(const void *argument, uint32_t item, uint32_t thread)
-{
-    const struct rows_work *work = argument;
-    uint32_t end = smaller((item + 1) * ROWS_PER_PART, work->rows);
-
-    (void)thread;
-    for (uint32_t r = item * ROWS_PER_PART; r < end; r++) {
-        size_t at = (size_t)r * work->width;
-        work->isa->softmax_row(work->x + at, work->width, work->out + at);
-    }
-}
-
-static int cpu_softmax(struct device_stream *stream, const void *x, uint32_t rows, uint32_t width,
-                       float *out)
-{
-    struct rows_work work = {
-        .isa = cpu_device(stream)->isa, .x = x, .out = out, .rows = rows, .width = width};
-
-    cpu_run(cpu_device(stream), softmax_item, &work, divide_up(rows, ROWS_PER_PART));
     return KERNEL_OK;
 }
 
@@ -363,11 +412,12 @@ static const struct device_ops cpu_ops = {
     .pool = cpu_pool,
     .gather_first = host_gather_first,
     .softmax = cpu_softmax,
-    .to_float = host_to_float,
-    .from_float = host_from_float,
+    .to_float = cpu_to_float,
+    .from_float = cpu_from_float,
 };
 
 #if defined(__x86_64__)
+extern const struct cpu_isa cpu_isa_avx512bf16;
 extern const struct cpu_isa cpu_isa_avx512;
 extern const struct cpu_isa cpu_isa_avx2;
 #endif
@@ -378,12 +428,15 @@ uint32_t cpu_isas(const struct cpu_isa *ret_isas[CPU_ISAS_MAX])
     uint32_t count = 0;
 
 #if defined(__x86_64__)
-    /* As the build compiles them: x86-64-v4 and x86-64-v3. */
+    /* As the build compiles them: x86-64-v4 with and without AVX-512 BF16, x86-64-v3. */
     bool has_avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
                     __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2");
-    if (has_avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-        __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
-        __builtin_cpu_supports("avx512vl"))
+    bool has_avx512 = has_avx2 && __builtin_cpu_supports("avx512f") &&
+                      __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512cd") &&
+                      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+    if (has_avx512 && __builtin_cpu_supports("avx512bf16"))
+        ret_isas[count++] = &cpu_isa_avx512bf16;
+    if (has_avx512)
         ret_isas[count++] = &cpu_isa_avx512;
     if (has_avx2)
         ret_isas[count++] = &cpu_isa_avx2;
@@ -408,17 +461,12 @@ int cpu_device_open_isa(const struct device_options *options, const struct cpu_i
     struct cpu_device *device;
     int r = KERNEL_NO_MEMORY;
 
-    if (options->precision != DEVICE_FP32) {
-        snprintf(message, message_size, "the CPU device computes in fp32 only");
-        return KERNEL_UNSUPPORTED;
-    }
     device = calloc(1, sizeof(*device));
     if (!device)
         return KERNEL_NO_MEMORY;
     pthread_mutex_init(&device->lock, NULL);
     device->isa = isa;
-    device->scratch_floats = ATTENTION_SCRATCH(ATTENTION_WIDTH_MAX);
-    device->scratch = host_array(threads * device->scratch_floats, sizeof(float));
+    device->scratch = host_array(threads * CPU_SCRATCH, sizeof(float));
     if (device->scratch)
         r = team_create(threads, options->cores, &device->team);
     if (r < 0) {
@@ -432,14 +480,15 @@ int cpu_device_open_isa(const struct device_options *options, const struct cpu_i
     device->base.ops = &cpu_ops;
     device->base.info = (struct device_info){
         .kind = DEVICE_CPU,
-        .precision = DEVICE_FP32,
-        .activation_bytes = sizeof(float),
+        .precision = isa->precision,
+        .activation_bytes = isa->element_bytes,
         .memory_bytes = host_memory_bytes(),
         .cache_bytes = host_cache_bytes(),
         .threads = threads,
     };
     snprintf(device->base.info.name, sizeof(device->base.info.name), "cpu %s", isa->name);
-    snprintf(device->base.info.gemm, sizeof(device->base.info.gemm), "own %s fp32", isa->name);
+    snprintf(device->base.info.gemm, sizeof(device->base.info.gemm), "own %s %s", isa->name,
+             isa->precision == DEVICE_BF16 ? "bf16" : "fp32");
     *ret_device = &device->base;
     return KERNEL_OK;
 }
@@ -448,7 +497,14 @@ int cpu_device_open(const struct device_options *options, struct device **ret_de
                     size_t message_size)
 {
     const struct cpu_isa *isas[CPU_ISAS_MAX];
+    uint32_t count = cpu_isas(isas);
 
-    cpu_isas(isas);
-    return cpu_device_open_isa(options, isas[0], ret_device, message, message_size);
+    for (uint32_t i = 0; i < count; i++)
+        if (isas[i]->precision == options->precision)
+            return cpu_device_open_isa(options, isas[i], ret_device, message, message_size);
+    snprintf(message, message_size,
+             options->precision == DEVICE_BF16
+                 ? "this processor does not multiply bf16: it lacks AVX-512 BF16"
+                 : "the CPU device computes in fp32 and bf16 only");
+    return KERNEL_UNSUPPORTED;
 }

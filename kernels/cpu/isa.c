@@ -9,6 +9,13 @@
 
 const struct cpu_isa ISA(cpu_isa) = {
     .name = ISA_TEXT(KERNELS_ISA),
+#ifdef KERNELS_BF16
+    .precision = DEVICE_BF16,
+#else
+    .precision = DEVICE_FP32,
+#endif
+    .element_bytes = sizeof(element),
+    .step = STEP,
     .panel = TILE_VECS * VEC_LANES,
     .pack = ISA(gemm_pack),
     .gemm = ISA(gemm),
@@ -17,4 +24,6 @@ const struct cpu_isa ISA(cpu_isa) = {
     .add_norm_row = ISA(add_norm_row),
     .pool_text = ISA(pool_text),
     .softmax_row = ISA(softmax_row),
+    .to_float_row = ISA(to_float_row),
+    .from_float_row = ISA(from_float_row),
 };

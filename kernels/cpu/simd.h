@@ -120,6 +120,38 @@ static ALWAYS_INLINE float vec_largest(vec v)
     return v[0];
 }
 
+/* Row i becomes column i: at each distance d, lanes with bit d change places with the row d away. */
+static ALWAYS_INLINE void vec_transpose(vec rows[VEC_LANES])
+{
+#define EXCHANGE(d, low, high)                                                                     \
+    for (uint32_t i = 0; i < VEC_LANES; i++)                                                       \
+        if ((i & d) == 0) {                                                                        \
+            vec a = rows[i], b = rows[i + d];                                                      \
+            rows[i] = __builtin_shufflevector(a, b, LANES low);                                    \
+            rows[i + d] = __builtin_shufflevector(a, b, LANES high);                               \
+        }
+#define LANES(...) __VA_ARGS__
+#if VEC_BYTES == 64
+    EXCHANGE(8, (0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23),
+             (8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31))
+    EXCHANGE(4, (0, 1, 2, 3, 16, 17, 18, 19, 8, 9, 10, 11, 24, 25, 26, 27),
+             (4, 5, 6, 7, 20, 21, 22, 23, 12, 13, 14, 15, 28, 29, 30, 31))
+    EXCHANGE(2, (0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29),
+             (2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31))
+    EXCHANGE(1, (0, 16, 2, 18, 4, 20, 6, 22, 8, 24, 10, 26, 12, 28, 14, 30),
+             (1, 17, 3, 19, 5, 21, 7, 23, 9, 25, 11, 27, 13, 29, 15, 31))
+#elif VEC_BYTES == 32
+    EXCHANGE(4, (0, 1, 2, 3, 8, 9, 10, 11), (4, 5, 6, 7, 12, 13, 14, 15))
+    EXCHANGE(2, (0, 1, 8, 9, 4, 5, 12, 13), (2, 3, 10, 11, 6, 7, 14, 15))
+    EXCHANGE(1, (0, 8, 2, 10, 4, 12, 6, 14), (1, 9, 3, 11, 5, 13, 7, 15))
+#else
+    EXCHANGE(2, (0, 1, 4, 5), (2, 3, 6, 7))
+    EXCHANGE(1, (0, 4, 2, 6), (1, 5, 3, 7))
+#endif
+#undef EXCHANGE
+#undef LANES
+}
+
 /*
  * e^x, relative error below 2e-7 for x in [-87, 88]; 0 below -87, NaN for NaN; x above 88 is the
  * caller's to avoid. x = n ln 2 + r with |r| <= ln(2)/2, e^x = 2^n e^r, and e^r by the minimax

@@ -3,18 +3,18 @@
  * The register tile that both products of the CPU device (gemm.c, attention.c) are made of:
  *   y[r][c] = start[r][c] + Σ_k x[r][k] panel[k][c].
  *
- * A tile is up to TILE_ROWS rows by TILE_VECS vectors of sums. For each k one vector row of the
- * panel is loaded and multiplied by each x row's element: rows * vecs fused multiply-adds for
- * rows + vecs loads. With AVX-512 that is 24 sums in registers, enough to keep two multiply-add
- * units busy over their latency.
+ * A tile is up to TILE_ROWS rows by TILE_VECS vectors of fp32 sums. For each step along k
+ * (element.h) one vector row of the panel is loaded and multiplied by each x row's step: rows * vecs
+ * multiply-adds for rows + vecs loads. With AVX-512 that is 24 sums in registers, enough to keep two
+ * multiply-add units busy over their latency.
  *
- * Each result is ((start + x0 p0) + x1 p1) + ... in this order, one vec_fma after the other,
+ * Each result is ((start + x0 p0) + x1 p1) + ... in this order, one step_multiply after the other,
  * whatever the shape of the tile: rows do not depend on their neighbours, bit for bit.
  */
 #ifndef KERNELS_CPU_TILE_H
 #define KERNELS_CPU_TILE_H
 
-#include "kernels/cpu/simd.h"
+#include "kernels/cpu/element.h"
 
 #define TILE_ROWS 6u
 #if VEC_BYTES == 64
@@ -26,36 +26,46 @@
 /* Operands with their row strides; start_stride 0 gives every row the same start. Columns are
  * computed in whole vectors: panel, start and y rows have room for them. */
 struct tile {
-    const float *x;
+    const element *x;
     size_t x_stride;
-    const float *panel;
+    const step *panel; /* a row for each step along k; what is beyond depth in the last is 0 */
     size_t panel_stride;
     const float *start;
     size_t start_stride;
     float *y;
     size_t y_stride;
-    uint32_t depth;
+    uint32_t depth; /* elements of an x row */
 };
+
+/* Adds step k of the x rows, of which `left` elements exist. */
+static ALWAYS_INLINE void tile_step(const struct tile *tile, uint32_t k, size_t left,
+                                    uint32_t rows, uint32_t vecs, vec sums[TILE_ROWS][TILE_VECS])
+{
+    const step *panel = tile->panel + k / STEP * tile->panel_stride;
+    vec p[TILE_VECS];
+
+    for (uint32_t v = 0; v < vecs; v++)
+        memcpy(&p[v], panel + v * VEC_LANES, sizeof(vec));
+    for (uint32_t r = 0; r < rows; r++) {
+        step s = step_at(tile->x + r * tile->x_stride + k, left);
+        for (uint32_t v = 0; v < vecs; v++)
+            sums[r][v] = step_multiply(s, p[v], sums[r][v]);
+    }
+}
 
 /* rows and vecs are constants at every call, so that the sums live in registers. */
 static ALWAYS_INLINE void tile_multiply(const struct tile *tile, uint32_t rows, uint32_t vecs)
 {
-    const float *panel = tile->panel;
     vec sums[TILE_ROWS][TILE_VECS];
+    uint32_t k = 0;
 
     for (uint32_t r = 0; r < rows; r++)
         for (uint32_t v = 0; v < vecs; v++)
             sums[r][v] = vec_load(tile->start + r * tile->start_stride + v * VEC_LANES);
-    for (uint32_t k = 0; k < tile->depth; k++, panel += tile->panel_stride) {
-        vec p[TILE_VECS];
-        for (uint32_t v = 0; v < vecs; v++)
-            p[v] = vec_load(panel + v * VEC_LANES);
-        for (uint32_t r = 0; r < rows; r++) {
-            vec element = vec_splat(tile->x[r * tile->x_stride + k]);
-            for (uint32_t v = 0; v < vecs; v++)
-                sums[r][v] = vec_fma(element, p[v], sums[r][v]);
-        }
-    }
+    for (; k + STEP <= tile->depth; k += STEP)
+        tile_step(tile, k, STEP, rows, vecs, sums);
+    if (k < tile->depth)
+        tile_step(tile, k, 1, rows, vecs, sums);
     for (uint32_t r = 0; r < rows; r++)
         for (uint32_t v = 0; v < vecs; v++)
             vec_store(tile->y + r * tile->y_stride + v * VEC_LANES, sums[r][v]);

@@ -245,15 +245,15 @@ int host_gather_first(struct device_stream *stream, const struct token_batch *ba
                       uint32_t width, void *out)
 {
     const uint32_t *starts = host_batch(batch)->cu_seqlens;
-    const float *rows = x;
-    float *firsts = out;
+    size_t bytes = width * stream->device->info.activation_bytes;
+    const char *rows = x;
+    char *firsts = out;
 
-    (void)stream;
     for (size_t s = 0; s < batch->texts; s++) {
         if (starts[s + 1] > starts[s])
-            memcpy(firsts + s * width, rows + (size_t)starts[s] * width, width * sizeof(float));
+            memcpy(firsts + s * bytes, rows + starts[s] * bytes, bytes);
         else
-            memset(firsts + s * width, 0, width * sizeof(float));
+            memset(firsts + s * bytes, 0, bytes);
     }
     return KERNEL_OK;
 }

@@ -17,7 +17,8 @@ static int cpu_open(const char *name, struct device **ret_device, char *message,
 
     for (uint32_t i = 0; i < count; i++) {
         size_t length = strlen(isas[i]->name);
-        if (strncmp(name, isas[i]->name, length) != 0)
+        if (strncmp(name, isas[i]->name, length) != 0 ||
+            (name[length] != '\0' && name[length] != '_'))
             continue;
         struct device_options options = {.kind = DEVICE_CPU, .threads = 1};
         if (name[length] == '_')

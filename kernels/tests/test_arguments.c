@@ -40,7 +40,7 @@ static void test_open(void **state)
     assert_refused(device_open(&options, &device, NULL, 0));
     options = (struct device_options){.kind = DEVICE_CPU, .precision = DEVICE_FP16};
     assert_int_equal(device_open(&options, &device, message, sizeof(message)), KERNEL_UNSUPPORTED);
-    assert_string_equal(message, "the CPU device computes in fp32 only");
+    assert_string_equal(message, "the CPU device computes in fp32 and bf16 only");
     assert_int_equal(device_open(&options, &device, message, 4), KERNEL_UNSUPPORTED);
     assert_string_equal(message, "the");
     options = (struct device_options){.kind = DEVICE_REFERENCE, .precision = DEVICE_BF16};
