@@ -4,13 +4,12 @@
  * one text, by blocks of keys with an online softmax.
  *
  * For each block of ATTENTION_KEYS keys: K is packed transposed and V in rows, both by steps
- * (element.h; they are then read straight through); for each block of queries S = Q Kᵀ (tiles), then
- * per query
- *   m' = max(m, max_j s_j),  p_j = exp(s_j - m'),  l = l exp(m - m') + Σ p_j,
- *   o = o exp(m - m') + Σ p_j v_j (tiles);
- * at the end out = o / l. All but the factors of the two products is fp32: p_j is rounded to an
- * element for the second. Texts of at most one key block see an ordinary softmax. Blocks are counted
- * from the text's own first token, so a text's result does not depend on its batch.
+ * (element.h; they are then read straight through); for each block of queries S = Q Kᵀ (tiles),
+ * then per query m' = max(m, max_j s_j),  p_j = exp(s_j - m'),  l = l exp(m - m') + Σ p_j, o = o
+ * exp(m - m') + Σ p_j v_j (tiles); at the end out = o / l. All but the factors of the two products
+ * is fp32: p_j is rounded to an element for the second. Texts of at most one key block see an
+ * ordinary softmax. Blocks are counted from the text's own first token, so a text's result does not
+ * depend on its batch.
  *
  * Only real keys enter: the lanes behind the last one are masked to -infinity in the maximum and
  * have no part in the products, since what lies there belongs to another text.
@@ -89,8 +88,8 @@ static void block_pack(const struct cpu_attention *a, uint32_t key, uint32_t cou
     }
 }
 
-/* One query's scores of the block become elements exp(score * scale - maximum); its maximum, sum and
- * output so far are brought to the new maximum. */
+/* One query's scores of the block become elements exp(score * scale - maximum); its maximum, sum
+ * and output so far are brought to the new maximum. */
 static void scores_normalise(float *scores, uint32_t count, float scale, bool is_first,
                              float *maximum, float *sum, float *outputs, uint32_t padded)
 {

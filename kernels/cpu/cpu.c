@@ -86,8 +86,8 @@ static int cpu_linear_weight_create(struct device *base, const float *weight, co
     linear->panel = isa->panel;
     linear->panels = divide_up(out_width, isa->panel);
     size_t columns = (size_t)linear->panels * linear->panel;
-    linear->packed = host_array(columns * divide_up(in_width, isa->step),
-                                isa->step * isa->element_bytes);
+    linear->packed =
+        host_array(columns * divide_up(in_width, isa->step), isa->step * isa->element_bytes);
     linear->bias = host_array(columns, sizeof(float));
     if (!linear->packed || !linear->bias) {
         cpu_linear_weight_destroy(&linear->base);
@@ -310,9 +310,9 @@ static void softmax_row(const struct rows_work *work, uint32_t row, float *scrat
 static int cpu_softmax(struct device_stream *stream, const void *x, uint32_t rows, uint32_t width,
                        float *out)
 {
-    return rows_run(
-        stream, (struct rows_work){
-                    .do_row = softmax_row, .x = x, .out = out, .rows = rows, .width = width});
+    return rows_run(stream,
+                    (struct rows_work){
+                        .do_row = softmax_row, .x = x, .out = out, .rows = rows, .width = width});
 }
 
 static void to_float_row(const struct rows_work *work, uint32_t row, float *scratch)
@@ -325,9 +325,9 @@ static void to_float_row(const struct rows_work *work, uint32_t row, float *scra
 static int cpu_to_float(struct device_stream *stream, const void *x, uint32_t rows, uint32_t width,
                         float *out)
 {
-    return rows_run(
-        stream, (struct rows_work){
-                    .do_row = to_float_row, .x = x, .out = out, .rows = rows, .width = width});
+    return rows_run(stream,
+                    (struct rows_work){
+                        .do_row = to_float_row, .x = x, .out = out, .rows = rows, .width = width});
 }
 
 static void from_float_row(const struct rows_work *work, uint32_t row, float *scratch)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The fast CPU device: fp32 or bf16 on several threads of one machine, with the best instruction set
- * that the processor has. Private to kernels/; tests use it to try every instruction set.
+ * The fast CPU device: fp32 or bf16 on several threads of one machine, with the best instruction
+ * set that the processor has. Private to kernels/; tests use it to try every instruction set.
  */
 #ifndef KERNELS_CPU_H
 #define KERNELS_CPU_H

@@ -3,11 +3,11 @@
  * The matrix product of the CPU device: y = epilogue(x Wᵀ + b), compiled per instruction set, from
  * the register tiles of tile.h.
  *
- * W is packed into panels as wide as a tile, and a tile passes over the whole of k, so that its sums
- * are rounded to an element once. The panel in use (48 KiB to 192 KiB for bf16, twice that for
+ * W is packed into panels as wide as a tile, and a tile passes over the whole of k, so that its
+ * sums are rounded to an element once. The panel in use (48 KiB to 192 KiB for bf16, twice that for
  * floats) comes out of the second-level cache for each tile: the reads are straight on, a third of
- * what that cache delivers, and cutting k to stay in the first-level one was slower by the sums that
- * it stores and loads between pieces.
+ * what that cache delivers, and cutting k to stay in the first-level one was slower by the sums
+ * that it stores and loads between pieces.
  */
 #include "kernels/cpu/isa.h"
 
@@ -70,7 +70,8 @@ static void panel_multiply(const struct cpu_linear *weight, enum linear_epilogue
     uint32_t column = panel * PANEL;
     float sums[TILE_ROWS * PANEL];
     struct tile tile = {.x_stride = in,
-                        .panel = (const step *)weight->packed + panel * step_count(in) * (size_t)PANEL,
+                        .panel =
+                            (const step *)weight->packed + panel * step_count(in) * (size_t)PANEL,
                         .panel_stride = PANEL,
                         .start = weight->bias + column,
                         .y = sums,

@@ -39,7 +39,7 @@ struct cpu_linear {
 struct cpu_attention {
     const void *query; /* first token's Q of this head; K and V lie `width` elements further each */
     void *out;         /* first token's output of this head */
-    uint32_t length;    /* tokens of the text */
+    uint32_t length;   /* tokens of the text */
     uint32_t head_width;
     uint32_t width; /* heads * head_width: row stride of out; that of qkv is three times it */
     float scale;

@@ -10,7 +10,8 @@
 
 #include "kernels/cpu/element.h"
 
-/* out = (row - mean) / sqrt(variance + epsilon) * gamma + beta; `sum` has the row's sums by lane. */
+/* out = (row - mean) / sqrt(variance + epsilon) * gamma + beta; `sum` has the row's sums by lane.
+ */
 static void norm_row(const struct host_norm *norm, const float *row, vec sum, element *out)
 {
     uint32_t width = norm->base.width;

@@ -120,7 +120,8 @@ static ALWAYS_INLINE float vec_largest(vec v)
     return v[0];
 }
 
-/* Row i becomes column i: at each distance d, lanes with bit d change places with the row d away. */
+/* Row i becomes column i: at each distance d, lanes with bit d change places with the row d away.
+ */
 static ALWAYS_INLINE void vec_transpose(vec rows[VEC_LANES])
 {
 #define EXCHANGE(d, low, high)                                                                     \

@@ -4,9 +4,9 @@
  *   y[r][c] = start[r][c] + Σ_k x[r][k] panel[k][c].
  *
  * A tile is up to TILE_ROWS rows by TILE_VECS vectors of fp32 sums. For each step along k
- * (element.h) one vector row of the panel is loaded and multiplied by each x row's step: rows * vecs
- * multiply-adds for rows + vecs loads. With AVX-512 that is 24 sums in registers, enough to keep two
- * multiply-add units busy over their latency.
+ * (element.h) one vector row of the panel is loaded and multiplied by each x row's step: rows *
+ * vecs multiply-adds for rows + vecs loads. With AVX-512 that is 24 sums in registers, enough to
+ * keep two multiply-add units busy over their latency.
  *
  * Each result is ((start + x0 p0) + x1 p1) + ... in this order, one step_multiply after the other,
  * whatever the shape of the tile: rows do not depend on their neighbours, bit for bit.
@@ -38,8 +38,8 @@ struct tile {
 };
 
 /* Adds step k of the x rows, of which `left` elements exist. */
-static ALWAYS_INLINE void tile_step(const struct tile *tile, uint32_t k, size_t left,
-                                    uint32_t rows, uint32_t vecs, vec sums[TILE_ROWS][TILE_VECS])
+static ALWAYS_INLINE void tile_step(const struct tile *tile, uint32_t k, size_t left, uint32_t rows,
+                                    uint32_t vecs, vec sums[TILE_ROWS][TILE_VECS])
 {
     const step *panel = tile->panel + k / STEP * tile->panel_stride;
     vec p[TILE_VECS];

@@ -27,7 +27,7 @@ static void test_open(void **state)
     struct device_options options = {.kind = DEVICE_CPU, .threads = DEVICE_THREADS_MAX + 1};
     struct device *device = NULL;
     const uint32_t cores[] = {0};
-    char message[64];
+    char message[96];
 
     (void)state;
     assert_refused(device_open(&options, &device, message, sizeof(message)));
@@ -43,6 +43,17 @@ static void test_open(void **state)
     assert_string_equal(message, "the CPU device computes in fp32 and bf16 only");
     assert_int_equal(device_open(&options, &device, message, 4), KERNEL_UNSUPPORTED);
     assert_string_equal(message, "the");
+    options = (struct device_options){.kind = DEVICE_CPU, .precision = DEVICE_BF16, .threads = 1};
+    int r = device_open(&options, &device, message, sizeof(message));
+    if (r == KERNEL_OK) {
+        assert_int_equal(device_info(device)->precision, DEVICE_BF16);
+        assert_int_equal(device_info(device)->activation_bytes, 2);
+        device_close(device);
+        device = NULL;
+    } else {
+        assert_int_equal(r, KERNEL_UNSUPPORTED);
+        assert_non_null(strstr(message, "AVX-512 BF16"));
+    }
     options = (struct device_options){.kind = DEVICE_REFERENCE, .precision = DEVICE_BF16};
     assert_int_equal(device_open(&options, &device, message, sizeof(message)), KERNEL_UNSUPPORTED);
     assert_string_equal(message, "the reference device computes in fp32 only");

@@ -249,8 +249,14 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_launches),
     };
     const char *name = argc > 1 ? argv[1] : "cpu";
+    struct device *device = NULL;
+    char message[256];
 
-    options = (struct device_options){.kind = DEVICE_CPU, .threads = 3};
+    options = (struct device_options){
+        .kind = DEVICE_CPU,
+        .precision = strcmp(name, "cpu_bf16") == 0 ? DEVICE_BF16 : DEVICE_FP32,
+        .threads = 3,
+    };
     if (strncmp(name, "cuda_", 5) == 0)
         options = (struct device_options){
             .kind = DEVICE_CUDA,
@@ -259,5 +265,10 @@ int main(int argc, char **argv)
         };
     else if (strcmp(name, "reference") == 0)
         options = (struct device_options){.kind = DEVICE_REFERENCE};
+    if (device_open(&options, &device, message, sizeof(message)) == KERNEL_UNSUPPORTED) {
+        printf("%s: not supported: %s\n", name, message);
+        return 77;
+    }
+    device_close(device);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
