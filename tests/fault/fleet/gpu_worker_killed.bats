@@ -68,7 +68,7 @@ held_wait() {
 batch_held() {
   : >"$PROBE_DIR/hold"
   embed_start held "the batch that waits"
-  timeout 30 bash -c 'while [ -e "$0" ]; do :; done' "$PROBE_DIR/hold"
+  await test ! -e "$PROBE_DIR/hold"
 }
 
 # attempt ID: which attempt of its embedding completed.

@@ -35,7 +35,6 @@ start_probe() {
   client workflow start --type "$1" --task-queue cpu-queue --id "$2"
 }
 
-
 @test "a GPU worker whose batch never returns is drained, killed and replaced; its task completes" {
   probe_gpu_setup
   fleet_config <<YAML
@@ -57,7 +56,7 @@ YAML
   echo '["a text"]' >"$FLEET_DIR/input.json"
   : >"$PROBE_DIR/hold"
   client workflow start --type BatchEmbedWorkflow --input-file "$FLEET_DIR/input.json" --id held
-  timeout 30 bash -c 'while [ -e "$0" ]; do :; done' "$PROBE_DIR/hold"
+  await test ! -e "$PROBE_DIR/hold"
   local victim
   victim=$(sed -E 's/batch pid=([0-9]+).*/\1/' "$PROBE_DIR/batches" | tail -1)
   # Its session is alive, its poll loop turns: only the batch stands.

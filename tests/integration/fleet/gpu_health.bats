@@ -62,11 +62,6 @@ YAML
   fleet_start
 }
 
-# await COMMAND...: until it succeeds; the test's own timeout ends what does not come.
-await() {
-  until "$@"; do kill -0 "$FLEET_PID"; done
-}
-
 status() {
   client fleet status --output json
 }
@@ -147,7 +142,7 @@ embed() { # ID
   await gpu_is MIG-1 well
   : >"$PROBE_DIR/hold"
   embed held
-  timeout 30 bash -c 'while [ -e "$0" ]; do :; done' "$PROBE_DIR/hold"
+  await test ! -e "$PROBE_DIR/hold"
   victim=$(tail -n 1 "$PROBE_DIR/batches" | sed -E 's/.*pid=([0-9]+).*/\1/')
   slice=7
   [ "$victim" = "$(pid_of gpu/0)" ] || slice=8
@@ -198,7 +193,7 @@ embed() { # ID
   await gpu_is MIG-1 well
   # A driver that does not answer any more.
   nvml_state "hang nvmlDeviceGetTemperature"
-  until [ -e "$FAKE_NVML/hung" ]; do :; done
+  await test -e "$FAKE_NVML/hung"
   nvml_state
   fleet_wait_log "event=process.replacing name=gpu-health"
   await process_is gpu-health ready

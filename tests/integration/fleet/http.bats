@@ -7,10 +7,7 @@ bats_require_minimum_version 1.5.0
 load load.bash
 
 setup() {
-  fleet_setup
-  probe_setup
-  { echo "node: node-1"; echo "groups:"; load_groups; } | fleet_config
-  fleet_start
+  load_fleet "node: node-1"
   HTTP=$(client fleet status --output json | jq -r '.nodes[0].http')
 }
 

@@ -8,10 +8,7 @@ bats_require_minimum_version 1.5.0
 load load.bash
 
 setup() {
-  fleet_setup
-  probe_setup
-  { echo "queues: [{name: work-queue, max_in_flight: 30}]"; echo "groups:"; load_groups; } | fleet_config
-  fleet_start
+  load_fleet "queues: [{name: work-queue, max_in_flight: 30}]"
   EFFECTIVE=$FLEET_DIR/data/fleet.effective.yaml
 }
 

@@ -23,6 +23,14 @@ load_groups() {
 YAML
 }
 
+# load_fleet [LINE...]: a fleet of these groups, for setup; its config begins with the lines.
+load_fleet() {
+  fleet_setup
+  probe_setup
+  { printf '%s\n' "$@" "groups:"; load_groups; } | fleet_config
+  fleet_start
+}
+
 # load_start N MS QUEUE: starts N runs, fan-1 to fan-N, of 1,000 activities each, on the queue; each
 # takes MS milliseconds, or when below 0 until load_release.
 load_start() {

@@ -67,7 +67,7 @@ crash_of() {
   fleet_wait_log "event=crash.kept"
   local file
   file=$(sed -nE 's/.* event=crash.kept .* file=//p' "$FLEET_LOG" | head -n 1)
-  until [ -e "$file" ]; do kill -0 "$FLEET_PID"; done
+  await test -e "$file"
   grep -q "^reason    $1" "$file" && echo "$file"
 }
 
@@ -260,7 +260,7 @@ YAML
   fleet_wait_log 'text="alive"'
   [ "$(cat "$FLEET_DIR/data/supervisor.lock")" = "$FLEET_PID" ]
   kill -USR1 "$FLEET_PID"
-  until [ -e "$FLEET_DIR/data/last-lines.txt" ]; do kill -0 "$FLEET_PID"; done
+  await test -e "$FLEET_DIR/data/last-lines.txt"
   grep -qxP 'cpu/0\talive' "$FLEET_DIR/data/last-lines.txt"
   grep -qP '^supervisor\tts=.* event=process.started name=cpu/0 ' "$FLEET_DIR/data/last-lines.txt"
   [ "$(stat -c %a "$FLEET_DIR/data/last-lines.txt")" = 600 ]
