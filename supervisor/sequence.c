@@ -60,6 +60,7 @@ static void announce(struct node *node)
     for (size_t i = 0; i < count; i++)
         failed += is_missed(node->roster.processes[i]);
     node->is_announced = true;
+    node_write_status(node); /* who reads the line finds it in the status */
     log_info("fleet.ready", "node=%s processes=%zu failed=%zu", node->plan.config->node, count,
              failed);
     if (node->plan.config->log_format == LOG_FORMAT_JSON)
