@@ -123,25 +123,26 @@ completes() {
 # counted once.
 check() {
   local flow
+  load_release
   for ((flow = 1; flow <= $1; flow++)); do completes "fan-$flow" 1000; done
   grep "fan_step done" "$PROBE_DIR/ledger" | sed 's/.*from=//' | awk '$1 < 100000' | sort -n -u |
     cmp - <(seq 1000 $(($1 * 1000 + 999)))
 }
 
 @test "the cable cut for less than the lease: sessions live, and no task runs twice" {
-  load_start 2 40 work-queue
+  load_start 12 40 work-queue
   await in_flight_is_at_least $((3 * SLOTS))
   cable_cut b
   pass $((LEASE_MS / 3))
   cable_heal b
   back b 10000
-  check 2
+  check 12
   ! grep "lost the engine" b.log || false # alone, ! ends no test but in its last line
   ! grep "fan_step" "$PROBE_DIR/ledger" | grep -v "attempt=1 loss=0"
 }
 
 @test "the cable cut for longer than the lease, three times: the other node goes on, then both" {
-  load_start 6 120 work-queue
+  load_start 16 120 work-queue
   await in_flight_is_at_least $((3 * SLOTS))
   local cut before
   for cut in $((2 * LEASE_MS)) $((3 * LEASE_MS)) $((LEASE_MS + 500)); do
@@ -152,12 +153,12 @@ check() {
     cable_heal b
     back b 10000
   done
-  check 6
+  check 16
   ! grep "fan_step" "$PROBE_DIR/ledger" | grep -v "attempt=1 "
 }
 
 @test "workers killed behind a cut cable: their node brings them back, and each task ends once" {
-  load_start 4 100 work-queue
+  load_start 12 100 work-queue
   await in_flight_is_at_least $((3 * SLOTS))
   cable_cut b
   # shellcheck disable=SC2046
@@ -169,7 +170,7 @@ check() {
   local pid
   pid=$(grep -m1 "event=process.died name=acts/0" b.log | sed 's/.* pid=\([0-9]*\) .*/\1/')
   FLEET_PID=${NODE_PID[b]} FLEET_LOG=b.log fleet_wait_log "event=death.told pid=$pid tasks_lost=0"
-  check 4
+  check 12
 }
 
 @test "a node that is gone for good leaves the engine no descriptor" {
@@ -202,7 +203,7 @@ one_of() {
   local seed=${CABLE_SEED:-$((${EPOCHREALTIME/./} % 32768))} one node step=0 id end=$((SECONDS + 40))
   RANDOM=$seed
   echo "CABLE_SEED=$seed"
-  load_start 8 100 work-queue
+  load_start 24 100 work-queue
   await in_flight_is_at_least $((3 * SLOTS))
   while ((SECONDS < end)); do
     step=$((step + 1))
@@ -226,7 +227,7 @@ one_of() {
   done
   await polls_are 4
   await in_flight_is_at_least $((3 * SLOTS))
-  check 8
+  check 24
   while read -r id; do completes "$id" 10; done <acknowledged
   for node in a b c; do kill -0 "${NODE_PID[$node]}"; done
 }

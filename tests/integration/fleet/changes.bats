@@ -20,7 +20,7 @@ pids() { # GROUP
 
 @test "scale, restart, reload, engine restart and upgrade under load: each task runs exactly once" {
   local before engine
-  load_start 4 10 work-queue
+  load_start 20 10 work-queue
   ledger_wait "fan_step done" 50
 
   run -0 --separate-stderr client fleet scale acts 4
@@ -51,7 +51,7 @@ pids() { # GROUP
   [ "$output" = "1 worker ready" ]
   run -0 --separate-stderr client fleet scale acts --reset
   [ "$output" = "2 workers ready" ]
-  load_finish 4
+  load_finish 20
   # All of it was wanted: nothing of it is a fault in the log, or leaves a file behind.
   run ! grep -E "level=error|event=crash.kept" "$FLEET_LOG"
 }

@@ -64,7 +64,6 @@ pid_of() { # PROCESS
   [[ "$output" != *argosy_task_queue* ]]
   kill -CONT "$engine"
   await answers '/v1/scale?queue=work-queue' 200 '"desired_work":1000'
-  load_release
   load_finish 1
 }
 

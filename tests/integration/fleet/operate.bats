@@ -42,7 +42,7 @@ bound_holds() {
 }
 
 @test "bounds change under load: they hold within a second, and each task runs exactly once" {
-  load_start 4 40 work-queue
+  load_start 12 40 work-queue
   ledger_wait "fan_step done" 50
   bound_holds configured 12 12
   bound_holds three 3 3
@@ -54,7 +54,7 @@ bound_holds() {
   bound_holds reset 12 --reset
   client fleet set-concurrency work-queue 0
   client fleet set-concurrency work-queue 32 --per-process
-  load_finish 4
+  load_finish 12
 }
 
 # started_after MARK: how many tasks started later than a second after it.
@@ -68,7 +68,7 @@ is_idle() { # QUEUE
 }
 
 @test "a queue pauses under load within a second, over a restart of the engine, and drops no task" {
-  load_start 4 40 work-queue
+  load_start 12 40 work-queue
   ledger_wait "fan_step done" 50
   client fleet pause work-queue --keep
   load_mark paused
@@ -84,8 +84,8 @@ is_idle() { # QUEUE
   client workflow query --id other --type state
   strike argosy-engine
   await client task-queue describe work-queue
-  client workflow start --type FanWorkflow --task-queue cpu-queue --id fan-5 --input \
-    '{"queue": "work-queue", "count": 1000, "first": 5000, "ms": 40}'
+  client workflow start --type FanWorkflow --task-queue cpu-queue --id fan-13 --input \
+    '{"queue": "work-queue", "count": 1000, "first": 13000, "ms": 40}'
   client workflow query --id other --type state
   [ "$(client fleet status --output json | jq -c .pausedQueues)" = '["work-queue"]' ]
   [ "$(started_after paused)" = 0 ]
@@ -93,7 +93,7 @@ is_idle() { # QUEUE
   client fleet set-concurrency work-queue 32 --per-process
   [ "$(started_after paused)" = 0 ]
   client fleet resume work-queue
-  load_finish 5
+  load_finish 13
 }
 
 @test "a paused queue of workflow tasks: runs wait where they are, and go on" {
@@ -117,7 +117,7 @@ is_idle() { # QUEUE
 }
 
 @test "workers drain one after the other under load: no task is lost, none runs twice" {
-  load_start 4 40 work-queue
+  load_start 12 40 work-queue
   ledger_wait "fan_step done" 50
   local worker pid
   for worker in acts/0 acts/1; do
@@ -141,7 +141,7 @@ is_idle() { # QUEUE
   client fleet undrain
   client fleet set-concurrency work-queue 0
   client fleet set-concurrency work-queue 32 --per-process
-  load_finish 4
+  load_finish 12
 }
 
 @test "a task that outlasts the grace period of a drain is handed back: no attempt, no loss" {
