@@ -128,6 +128,16 @@ probe_gpu_setup() {
   PATH=$bin:$PATH
 }
 
+# work_slow: from now on the work of the GPU workers of probe_gpu_setup, whose groups have $PROBE_DIR in
+# their environment, takes longer than any test; work_fast ends that.
+work_slow() {
+  : >"$PROBE_DIR/slow"
+}
+
+work_fast() {
+  rm "$PROBE_DIR/slow"
+}
+
 # ledger_wait TEXT [COUNT]: returns when the ledger has COUNT lines (1) with TEXT; fails after 30 s.
 ledger_wait() {
   local lines

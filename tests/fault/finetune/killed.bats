@@ -8,10 +8,18 @@ load ../../fleet.bash
 
 setup() {
   fleet_setup
-  fleet_config <<'YAML'
+  probe_setup
+  probe_gpu_setup
+  fleet_config <<YAML
 groups:
   - {name: cpu, kind: cpu, processes: 1, queues: [{name: cpu-queue}, {name: storage-queue}]}
-  - {name: gpu, kind: gpu, device: cpu, model: tiny, processes: 2, queues: [{name: gpu-queue}]}
+  - name: gpu
+    kind: gpu
+    device: cpu
+    model: tiny
+    processes: 2
+    queues: [{name: gpu-queue}]
+    environment: [{name: PROBE_DIR, value: $PROBE_DIR}]
 YAML
   fleet_start
 }
@@ -20,9 +28,10 @@ teardown() {
   fleet_stop
 }
 
-# finetune JOB_ID: a job whose training takes some seconds ($EPOCHS); its result goes to $FLEET_DIR/JOB_ID.json.
+# finetune JOB_ID: a job whose training takes a second or two, half a minute where work is slow; its result
+# goes to $FLEET_DIR/JOB_ID.json.
 finetune() {
-  client finetune --base tiny --name same --job-id "$1" --epochs "${EPOCHS:-100000}" --patience 0 \
+  client finetune --base tiny --name same --job-id "$1" --epochs 15000 --patience 0 \
     --schedule constant --dataset "$ARGOSY_SOURCE_DIR/examples/finetune/tickets.jsonl" \
     --output json >"$FLEET_DIR/$1.json" 2>"$FLEET_DIR/$1.err" 3>&-
 }
@@ -72,6 +81,7 @@ checkpoint() {
   trained undisturbed
   local expected=$HEAD
 
+  work_slow
   train twice
   checkpoint twice 0
   kill -KILL "$VICTIM"
@@ -79,27 +89,29 @@ checkpoint() {
   checkpoint twice "$STEP"
   [ "$VICTIM" != "$first" ]
   kill -KILL "$VICTIM"
+  work_fast
   trained twice
   [ "$HEAD" = "$expected" ]
   [ "$(grep -c "event=activity.resumed.*type=train_classifier.*finetune-twice.*step=[1-9]" "$FLEET_LOG")" = 2 ]
   run ! grep "event=checkpoint.refused" "$FLEET_LOG"
 
+  work_slow
   train storage
   checkpoint storage 0
   strike argosy-storage
+  work_fast
   trained storage
   [ "$HEAD" = "$expected" ]
 }
 
 @test "a worker killed at any moment of the job: the same bits" {
-  local EPOCHS=15000
   train undisturbed
   trained undisturbed
   local expected=$HEAD at
   for at in validate_dataset embed_artifact train_classifier evaluate_classifier; do
     train "at-$at"
     # As soon as the step has begun, or is over: all workers of the GPU queue go at once.
-    until history "finetune-at-$at" 2>/dev/null | grep -q "$at"; do kill -0 "$TRAINING" || break; done
+    until history "finetune-at-$at" 2>/dev/null | grep "$at" >/dev/null; do kill -0 "$TRAINING" || break; done
     strike_workers gpu
     trained "at-$at"
     [ "$HEAD" = "$expected" ]
@@ -123,14 +135,13 @@ kill_random() {
       # shellcheck disable=SC2086
       if [ "$1" = node ]; then kill -KILL "$FLEET_PID" $children; else kill -KILL "$FLEET_PID"; fi
       wait "$FLEET_PID" || true
-      for child in $children; do timeout 10 tail -f /dev/null --pid="$child" 3>&-; done
+      for child in $children; do timeout 60 tail -f /dev/null --pid="$child" 3>&-; done
       fleet_start
       ;;
   esac
 }
 
 @test "any process killed at a random moment: the same bits" {
-  local EPOCHS=15000
   RANDOM=${ARGOSY_TEST_SEED:=$$}
   echo "seed: ARGOSY_TEST_SEED=$ARGOSY_TEST_SEED"
   local begin=${EPOCHREALTIME/./} duration victim wait_us round=0

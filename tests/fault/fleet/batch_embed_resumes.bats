@@ -8,7 +8,9 @@ load ../../fleet.bash
 
 setup() {
   fleet_setup
-  fleet_config <<'YAML'
+  probe_setup
+  probe_gpu_setup
+  fleet_config <<YAML
 groups:
   - name: cpu
     kind: cpu
@@ -21,6 +23,7 @@ groups:
     processes: 2
     batch_tokens: 512
     queues: [{name: gpu-queue}]
+    environment: [{name: PROBE_DIR, value: $PROBE_DIR}]
 YAML
   fleet_start
   jq -n '[range(2500) | "text \(.) " + ([range(60)] | map("w\(. * 7 % 13)x") | join(" "))]' \
@@ -37,12 +40,14 @@ teardown() {
   local expected=$FLEET_DIR/expected.json
   jq -c .result <<<"$output" >"$expected"
 
+  work_slow
   client workflow start --type BatchEmbedWorkflow --input-file "$FLEET_DIR/texts.json" --id killed
   local victim
   victim=$(await pending_has killed 'select(.activityType.name == "compute_embeddings" and
     (.heartbeatDetails.payloads | length) > 0) | .lastWorkerIdentity')
   victim=${victim%%@*}
   kill -KILL "$victim"
+  work_fast
 
   run -0 --separate-stderr client workflow result --id killed --output json
   jq -c .result <<<"$output" | cmp - "$expected"

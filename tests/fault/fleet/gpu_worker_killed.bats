@@ -71,6 +71,11 @@ batch_held() {
   await test ! -e "$PROBE_DIR/hold"
 }
 
+# jobs_wait COUNT: returns when so many texts wait for a batch or had one.
+jobs_wait() {
+  await eval '[ "$(wc -l <"$PROBE_DIR/jobs")" -ge '"$1"' ]'
+}
+
 # attempt ID: which attempt of its embedding completed.
 attempt() {
   history "$1" | jq '[.events[].activityTaskStartedEventAttributes | select(. != null)] |
@@ -108,8 +113,7 @@ attempt() {
     embed_start "neighbour-$number" "neighbour $number"
     [ "$number" != 2 ] || embed_start poison "$POISON"
   done
-  for ((number = 0; number < NEIGHBOURS; number++)); do held_wait "neighbour-$number"; done
-  held_wait poison
+  jobs_wait $((NEIGHBOURS + 1 + NEIGHBOURS + 1))
   gate_open
 
   for ((number = 0; number < NEIGHBOURS; number++)); do

@@ -11,6 +11,8 @@ NODES=(b c)
 
 setup() {
   nodes_setup
+  probe_setup
+  probe_gpu_setup
   node_config a <<'YAML'
 engine:
   listen: [ipc, "tcp://*:7233"]
@@ -41,7 +43,13 @@ storage:
   server_public_key_file: server.key.pub
   client_key_file: $node.key
 groups:
-  - {name: gpu, kind: gpu, device: cpu, model: tiny, processes: 1, queues: [{name: gpu-queue}]}
+  - name: gpu
+    kind: gpu
+    device: cpu
+    model: tiny
+    processes: 1
+    queues: [{name: gpu-queue}]
+    environment: [{name: PROBE_DIR, value: $PROBE_DIR}]
 YAML
   done
 }
@@ -52,7 +60,7 @@ teardown() {
 
 # finetune JOB_ID: its result goes to JOB_ID.json.
 finetune() {
-  argosy finetune --data-dir a --base tiny --name same --job-id "$1" --epochs 30000 --patience 0 \
+  argosy finetune --data-dir a --base tiny --name same --job-id "$1" --epochs 15000 --patience 0 \
     --schedule constant --dataset "$ARGOSY_SOURCE_DIR/examples/finetune/tickets.jsonl" \
     --output json >"$1.json" 2>"$1.err" 3>&-
 }
@@ -72,6 +80,7 @@ checkpoint() {
   for node in a "${NODES[@]}"; do node_start "$node"; done
   finetune undisturbed || { cat undisturbed.err; false; }
 
+  work_slow
   finetune moved &
   TRAINING=$!
   local writer
@@ -83,6 +92,7 @@ checkpoint() {
   # shellcheck disable=SC2086
   kill -KILL "${NODE_PID[$gone]}" $processes
   (inside a ip link delete "to-$gone")
+  work_fast
   wait "$TRAINING" || { cat moved.err; false; }
 
   [ "$(jq -er .result.head.artifact moved.json)" = "$(jq -er .result.head.artifact undisturbed.json)" ]
