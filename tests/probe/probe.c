@@ -313,7 +313,7 @@ ARGOSY_PLUGIN(registry, err)
     static const struct argosy_activity_options beating = {
         .type = "probe_beat",
         .start_to_close_timeout_ms = 120000,
-        .heartbeat_timeout_ms = 1000,
+        .heartbeat_timeout_ms = 4000,
         .retry_policy = {.initial_interval_ms = 10, .maximum_attempts = 3},
     };
     static const struct argosy_activity_options slow = {

@@ -45,7 +45,7 @@ evaluated() {
 
 # reached ID TYPE: waits until the engine has scheduled an activity of that type.
 reached() {
-  until history "$1" 2>/dev/null | grep -q "\"$2\""; do
+  until history "$1" 2>/dev/null | grep "\"$2\"" >/dev/null; do
     kill -0 "$EVALUATION" 2>/dev/null || return 0
   done
 }

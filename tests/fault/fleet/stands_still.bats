@@ -76,6 +76,8 @@ YAML
   start_probe ProbePass other
   client workflow result --id other
   fleet_wait_log 'the code computed for over 2 s without waiting for anything'
+  # The worker tells before the engine hears of it.
+  await eval 'history endless | jq -e "any(.events[]; .workflowTaskFailedEventAttributes != null)" >/dev/null'
   grep 'workflow type "ProbeLoop", id "endless", run "' <(sed 's/\\"/"/g' "$FLEET_LOG")
   history endless | jq -e '[.events[].workflowTaskFailedEventAttributes | select(. != null)] | length == 1'
   [ "$(workers cpu)" = "$worker" ]

@@ -28,10 +28,10 @@ teardown() {
   fleet_stop
 }
 
-# gone PID...: returns when none of the processes runs; fails after 10 s.
+# gone PID...: returns when none of the processes runs; fails after 60 s.
 gone() {
   local pid
-  for pid in "$@"; do timeout 10 tail -f /dev/null --pid="$pid" 3>&-; done
+  for pid in "$@"; do timeout 60 tail -f /dev/null --pid="$pid" 3>&-; done
 }
 
 goes_on() {

@@ -14,8 +14,9 @@ groups:
 YAML
   argosy up -c "$FLEET_DIR/fleet.yaml" >"$FLEET_LOG" 2>&1 3>&- &
   FLEET_PID=$!
-  # Each has tried for a while: the first attempts are closer to each other.
-  fleet_wait_log "waiting for the engine"
+  # Each has tried for a while: the first attempts are closer to each other. The link is the oldest.
+  fleet_wait_log "worker=acts/0 .*waiting for the engine"
+  fleet_wait_log "worker=acts/1 .*waiting for the engine"
 }
 
 teardown() {

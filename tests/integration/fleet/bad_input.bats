@@ -99,6 +99,8 @@ YAML
   # Not restarted: a file does not mend itself.
   [ -z "$(workers gpu)" ]
   client workflow start --type PrepareAndInferWorkflow --input '"wait for a GPU worker"' --id waiting
-  [[ "$(identities waiting preprocess)" != *"#gpu"* ]]
+  waits() { pending_has waiting 'select(.activityType.name == "run_inference")' >/dev/null; }
+  await waits
+  [[ "$(identities waiting preprocess)" == *"#cpu" ]]
   client workflow terminate --id waiting
 }

@@ -185,23 +185,25 @@ embed() { # ID
 
 @test "a helper that dies or hangs is replaced; workers go on" {
   gpu_fleet
-  local before
+  local first hung
   await gpu_is MIG-1 well
-  before=$(workers gpu)
+  first=$(pid_of gpu/0)
   strike argosy-gpu-health
   fleet_wait_log "event=gpu.unwatched gpu=1"
   await gpu_is MIG-1 well
   # A driver that does not answer any more.
   nvml_state "hang nvmlDeviceGetTemperature"
   await test -e "$FAKE_NVML/hung"
+  hung=$(pid_of gpu-health)
   nvml_state
   fleet_wait_log "event=process.replacing name=gpu-health"
-  await process_is gpu-health ready
+  replaced() { process_is gpu-health ready && [ "$(pid_of gpu-health)" != "$hung" ]; }
+  await replaced
   await gpu_is MIG-1 well
   # What the new one tells counts.
   xid 79 8
   await process_is gpu/1 drained
-  [ "$(workers gpu)" = "$(head -n 1 <<<"$before")" ]
+  [ "$(workers gpu)" = "$first" ]
 }
 
 @test "a GPU that is lost is bad, and stays so over a restart of the fleet" {

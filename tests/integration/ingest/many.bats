@@ -24,6 +24,12 @@ wait_running() {
   done
 }
 
+# starts_are COUNT: so many starts of runs have reached the engine, those of runs that were open too.
+starts_are() {
+  curl --fail --silent "http://$(client fleet status --output json | jq -r '.nodes[0].http')/metrics" |
+    grep -qxF "argosy_engine_requests_total{method=\"StartWorkflowExecution\"} $1"
+}
+
 # found COLLECTION: the documents in it.
 found() {
   client search "$1" "words" -k 1000 --output json | jq -c '[.[].document_id] | unique'
@@ -47,6 +53,7 @@ found() {
   kill -KILL "$first"
   client ingest a.txt --collection notes --output json >second.json 2>error.txt 3>&- &
   local second=$!
+  await starts_are 2
   client fleet undrain gpu
   wait "$second" || { cat error.txt; false; }
   jq -e '.failures == [] and .documents[0].embedded == 1' second.json
@@ -61,6 +68,7 @@ found() {
   wait_running ingest-a.txt
   client ingest a.txt --collection second --metadata '{"n": 2}' >second.txt 2>&1 3>&- &
   local second=$!
+  await starts_are 2
   client fleet undrain gpu
   wait "$first" || { cat first.txt; false; }
   wait "$second" || { cat second.txt; false; }
@@ -75,6 +83,7 @@ found() {
     {document_id: "a.txt", collection: "notes", source: {artifact: ("sha256:" + "0" * 64), size: 1}, model: "tiny"}')"
   client ingest a.txt --collection notes --output json >result.json 2>error.txt 3>&- &
   local ingest=$!
+  await starts_are 2
   client fleet undrain cpu
   wait "$ingest" || { cat error.txt result.json; false; }
   jq -e '.failures == [] and .documents[0].chunks == 1' result.json

@@ -134,58 +134,68 @@ void fake_fleet_order(const char *text)
     assert_int_equal(write(orders_fd, line, (size_t)length), length);
 }
 
-/* Waits for a line that begins with prefix, drops it and returns its process id, if any; *ret_line
- * (may be NULL) gets the whole line. Lines that came before it stay. */
-pid_t fake_fleet_wait(const char *prefix, char ret_line[512])
+/* Takes what there is to read, without waiting. */
+static void read_more(void)
+{
+    ssize_t count = read(log_fd, unread + unread_size, sizeof unread - 1 - unread_size);
+    if (count > 0)
+        unread_size += (size_t)count;
+}
+
+/* The first whole line that begins with prefix, of what was read; NULL without one. */
+static char *find_line(const char *prefix)
+{
+    char *line = unread;
+    unread[unread_size] = '\0';
+    for (char *end; (end = strchr(line, '\n')) != NULL; line = end + 1) {
+        if (strncmp(line, prefix, strlen(prefix)) == 0)
+            return line;
+    }
+    return NULL;
+}
+
+/* The same, once there is one. */
+static char *wait_line(const char *prefix)
 {
     uint64_t end_ns = clock_monotonic_ns() + FAKE_FLEET_WAIT_MS * NS_PER_MS;
-    for (;;) {
-        unread[unread_size] = '\0';
-        for (char *line = unread; *line != '\0';) {
-            char *end = strchr(line, '\n');
-            if (end == NULL)
-                break;
-            if (strncmp(line, prefix, strlen(prefix)) == 0) {
-                char copy[512];
-                snprintf(copy, sizeof copy, "%.*s", (int)(end - line), line);
-                unread_size -= (size_t)(end + 1 - line);
-                memmove(line, end + 1, strlen(end + 1) + 1);
-                if (ret_line != NULL)
-                    strcpy(ret_line, copy);
-                int pid = 0;
-                int fields = sscanf(copy, "%*s %*s %d", &pid);
-                return fields == 1 ? pid : 0;
-            }
-            line = end + 1;
-        }
+    char *line;
+    while ((line = find_line(prefix)) == NULL) {
         struct pollfd poll_fd = {.fd = log_fd, .events = POLLIN};
         uint64_t now_ns = clock_monotonic_ns();
         if (now_ns >= end_ns || poll(&poll_fd, 1, (int)((end_ns - now_ns) / NS_PER_MS) + 1) == 0) {
             fake_fleet_show();
             fail_msg("no line \"%s\"; unread: %s", prefix, unread);
         }
-        ssize_t count = read(log_fd, unread + unread_size, sizeof unread - 1 - unread_size);
-        if (count > 0)
-            unread_size += (size_t)count;
+        read_more();
     }
+    return line;
 }
 
-/* Whether a line with that prefix has come already. */
+pid_t fake_fleet_wait(const char *prefix, char ret_line[512])
+{
+    char copy[512];
+    int pid = 0;
+    char *line = wait_line(prefix);
+    char *end = strchr(line, '\n');
+    snprintf(copy, sizeof copy, "%.*s", (int)(end - line), line);
+    unread_size -= (size_t)(end + 1 - line);
+    memmove(line, end + 1, strlen(end + 1) + 1);
+    if (ret_line != NULL)
+        strcpy(ret_line, copy);
+    return sscanf(copy, "%*s %*s %d", &pid) == 1 ? pid : 0;
+}
+
 bool fake_fleet_has(const char *prefix)
 {
-    ssize_t count = read(log_fd, unread + unread_size, sizeof unread - 1 - unread_size);
-    if (count > 0)
-        unread_size += (size_t)count;
-    unread[unread_size] = '\0';
-    for (char *line = unread; *line != '\0';) {
-        if (strncmp(line, prefix, strlen(prefix)) == 0)
-            return true;
-        line = strchr(line, '\n');
-        if (line == NULL)
-            break;
-        line++;
-    }
-    return false;
+    read_more();
+    return find_line(prefix) != NULL;
+}
+
+bool fake_fleet_comes_before(const char *prefix, const char *other)
+{
+    const char *line = wait_line(prefix);
+    const char *other_line = find_line(other);
+    return other_line == NULL || line < other_line;
 }
 
 int fake_fleet_wait_exit(void)

@@ -38,6 +38,10 @@ pid_t fake_fleet_wait(const char *prefix, char ret_line[512]);
 /* Whether a line with that prefix has come already. */
 bool fake_fleet_has(const char *prefix);
 
+/* Waits for a line that begins with prefix, and tells whether it came before any that begins with
+ * other. Drops none. */
+bool fake_fleet_comes_before(const char *prefix, const char *other);
+
 /* Forgets all lines that came. */
 void fake_fleet_forget(void);
 

@@ -119,13 +119,13 @@ static void group_is_restarted_one_after_the_other(void **state)
     }
     assert_int_equal(order(LINK_OPERATION_RESTART, "cpu", 0, false, NULL), 0);
     for (int i = 0; i < 3; i++) {
-        char prefix[32];
+        char prefix[32], next[32];
         snprintf(prefix, sizeof prefix, "cpu/%d term", i);
         assert_int_equal(fake_fleet_wait(prefix, NULL), old[i]);
         /* nobody else goes before this one is back */
-        snprintf(prefix, sizeof prefix, "cpu/%d term", i + 1);
-        assert_false(fake_fleet_has(prefix));
         snprintf(prefix, sizeof prefix, "cpu/%d start", i);
+        snprintf(next, sizeof next, "cpu/%d term", i + 1);
+        assert_true(fake_fleet_comes_before(prefix, next));
         assert_int_not_equal(fake_fleet_wait(prefix, NULL), old[i]);
     }
     assert_false(fake_fleet_has("gpu/0 term"));

@@ -174,8 +174,8 @@ static void test_large_replies_are_split(void **state)
 static void test_pings_keep_the_lease(void **state)
 {
     struct fixture *fixture = *state;
-    start(fixture, 600);
-    uint64_t end = clock_monotonic_ns() + 1500 * NS_PER_MS;
+    start(fixture, 2000);
+    uint64_t end = clock_monotonic_ns() + 4500 * NS_PER_MS;
     while (clock_monotonic_ns() < end)
         fixture_pump(fixture);
     assert_int_equal(fixture_lost_count(fixture), 0);
@@ -186,7 +186,7 @@ static void test_pings_keep_the_lease(void **state)
 static void test_lease_runs_out(void **state)
 {
     struct fixture *fixture = *state;
-    start(fixture, 300);
+    start(fixture, 1000);
     uint64_t first = fixture_last(fixture, METHOD_HELLO)->session;
     fixture_submit(fixture, 0, METHOD_GET_SYSTEM_INFO, &info_request.base, 0);
     fixture_submit(fixture, 0, METHOD_DESCRIBE_NAMESPACE,
@@ -214,7 +214,7 @@ static void test_lease_runs_out(void **state)
 static void test_silent_engine(void **state)
 {
     struct fixture *fixture = *state;
-    start(fixture, 300);
+    start(fixture, 1000);
     uint64_t limit = fixture_deadline();
     while (fixture->clients[0].sessions_lost == 0) { /* the server stands still */
         assert_int_equal(connection_run(fixture->clients[0].connection, 10, -1, NULL, NULL), 0);
@@ -334,6 +334,8 @@ static void test_deadlines(void **state)
     FIXTURE_PUMP_UNTIL(fixture, client->finals == 2);
     assert_int_equal(client->last_status, 4);
     assert_string_equal(client->last_text, "no reply within 50 ms");
+    /* It may still be on its way, and the one before was never sent. */
+    FIXTURE_PUMP_UNTIL(fixture, fixture_count(fixture, METHOD_GET_SYSTEM_INFO) > 0);
     assert_int_equal(fixture_count(fixture, METHOD_GET_SYSTEM_INFO), 1);
 }
 

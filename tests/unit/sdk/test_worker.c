@@ -428,7 +428,7 @@ static int wait_canceled(struct argosy_workflow *workflow, void *user_data,
         workflow,
         &(struct argosy_activity_options){.type = "until_canceled",
                                           .start_to_close_timeout_ms = 20000,
-                                          .heartbeat_timeout_ms = 1500,
+                                          .heartbeat_timeout_ms = 4000,
                                           .cancellation_type = ARGOSY_CANCEL_WAIT},
         ret_result, err);
 }
