@@ -8,10 +8,17 @@ load ../../fleet.bash
 
 setup() {
   fleet_setup
-  fleet_config <<'YAML'
+  probe_setup
+  probe_gpu_setup
+  fleet_config <<YAML
 groups:
   - {name: cpu, kind: cpu, processes: 1, queues: [{name: cpu-queue}, {name: storage-queue}]}
-  - {name: gpu, kind: gpu, device: cpu, model: tiny, queues: [{name: gpu-queue}]}
+  - name: gpu
+    kind: gpu
+    device: cpu
+    model: tiny
+    queues: [{name: gpu-queue}]
+    environment: [{name: PROBE_DIR, value: $PROBE_DIR}]
 YAML
   fleet_start
   TICKETS=$ARGOSY_SOURCE_DIR/examples/finetune/tickets.jsonl
@@ -161,7 +168,8 @@ delivery 30 30 -" ]
 }
 
 @test "a training that is canceled ends the run" {
-  finetune --dataset "$TICKETS" --name long --job-id long --epochs 100000 --patience 0 --batch-size 1 \
+  work_slow
+  finetune --dataset "$TICKETS" --name long --job-id long --epochs 100000 --patience 0 \
     --schedule constant >"$FLEET_DIR/out" 2>&1 3>&- &
   local waiting=$!
   await pending_has finetune-long 'select(.activityType.name == "train_classifier")' >/dev/null
