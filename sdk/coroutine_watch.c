@@ -156,8 +156,15 @@ static void give_timer(void)
     if (!is_installed || timer_create(CLOCK_THREAD_CPUTIME_ID, &event, &watch.timer) != 0)
         return;
     watch.has_timer = pthread_setspecific(watch_key, &watch) == 0;
-    if (!watch.has_timer)
+    if (!watch.has_timer) {
         timer_delete(watch.timer);
+        return;
+    }
+    /* A thread of a program that takes its signals elsewhere begins with all of them blocked. */
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGVTALRM);
+    pthread_sigmask(SIG_UNBLOCK, &signals, NULL);
 }
 
 void coroutine_watch_thread(void)

@@ -9,8 +9,8 @@
  * looked at again in a moment. Code that waits (sleeps, locks, reads) uses no time and is not found
  * here: whoever watches the process (the supervisor) replaces it.
  *
- * A timer of the thread's own, armed while coroutines run, and SIGVTALRM; a handler that was there
- * before gets the signals that are not ours.
+ * A timer of the thread's own, armed while coroutines run, and SIGVTALRM, which the thread
+ * unblocks; a handler that was there before gets the signals that are not ours.
  *
  * Threading: any thread.
  */

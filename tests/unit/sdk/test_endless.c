@@ -3,7 +3,9 @@
  * Code that computes for ever: the coroutine comes back, its workflow task fails and names the run.
  * Code that yields is left alone however long it goes on.
  */
+#include <pthread.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -79,6 +81,35 @@ static void test_endless_in_the_allocator_comes_back(void **state)
 }
 #endif
 
+static void *run_with_signals_blocked(void *argument)
+{
+    bool *was_interrupted = argument;
+    struct coroutine_pool *pool = coroutine_pool_create(STACK_SIZE, 1);
+    struct coroutine *coroutine;
+    uint64_t count = 0;
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, NULL);
+    if (coroutine_create(pool, count_for_ever, &count, &coroutine, NULL) == 0) {
+        coroutine_resume(coroutine);
+        *was_interrupted = coroutine_was_interrupted(coroutine);
+        coroutine_destroy(coroutine);
+    }
+    coroutine_pool_destroy(pool);
+    return NULL;
+}
+
+/* As threads of a program are that takes its signals by a descriptor. */
+static void test_endless_comes_back_where_signals_are_blocked(void **state)
+{
+    (void)state;
+    pthread_t thread;
+    bool was_interrupted = false;
+    assert_int_equal(pthread_create(&thread, NULL, run_with_signals_blocked, &was_interrupted), 0);
+    pthread_join(thread, NULL);
+    assert_true(was_interrupted);
+}
+
 struct worker {
     struct coroutine *coroutine;
     volatile bool is_over;
@@ -153,6 +184,7 @@ int main(void)
 #if !defined(__SANITIZE_ADDRESS__)
         cmocka_unit_test(test_endless_in_the_allocator_comes_back),
 #endif
+        cmocka_unit_test(test_endless_comes_back_where_signals_are_blocked),
         cmocka_unit_test(test_who_yields_is_left_alone),
         cmocka_unit_test(test_workflow_is_named),
     };
