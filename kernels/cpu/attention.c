@@ -98,7 +98,7 @@ static void scores_normalise(float *scores, uint32_t count, float scale, bool is
 
     for (uint32_t j = 0; j < count; j += VEC_LANES) {
         vec v = vec_at(scores, j, count, -INFINITY) * scale;
-        max_lanes = vec_max(max_lanes, v);
+        max_lanes = vec_larger(v, max_lanes);
         vec_store(scores + j, v);
     }
     float new_maximum = vec_largest(max_lanes);

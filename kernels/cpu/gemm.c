@@ -51,14 +51,33 @@ static ALWAYS_INLINE vec epilogue_apply(enum linear_epilogue epilogue, vec z)
     return z;
 }
 
-/* The columns that exist of a tile's sums become elements of y. */
-static void tile_finish(const float *sums, enum linear_epilogue epilogue, element *y, size_t stride,
-                        uint32_t rows, uint32_t columns)
+/* The columns that exist of a tile's sums become elements of y; epilogue is a constant. */
+static ALWAYS_INLINE void sums_finish(const float *sums, enum linear_epilogue epilogue, element *y,
+                                      size_t stride, uint32_t rows, uint32_t columns)
 {
     for (uint32_t r = 0; r < rows; r++)
         for (uint32_t c = 0; c < columns; c += VEC_LANES)
             element_put(y + r * stride, c, columns,
                         epilogue_apply(epilogue, vec_load(sums + r * PANEL + c)));
+}
+
+static void tile_finish(const float *sums, enum linear_epilogue epilogue, element *y, size_t stride,
+                        uint32_t rows, uint32_t columns)
+{
+    switch (epilogue) {
+    case LINEAR_PLAIN:
+        sums_finish(sums, LINEAR_PLAIN, y, stride, rows, columns);
+        break;
+    case LINEAR_GELU:
+        sums_finish(sums, LINEAR_GELU, y, stride, rows, columns);
+        break;
+    case LINEAR_TANH:
+        sums_finish(sums, LINEAR_TANH, y, stride, rows, columns);
+        break;
+    case LINEAR_RELU:
+        sums_finish(sums, LINEAR_RELU, y, stride, rows, columns);
+        break;
+    }
 }
 
 /* One panel for the x rows [row, row_end). */

@@ -108,7 +108,7 @@ void ISA(softmax_row)(const void *x, uint32_t width, float *out)
     vec sum_lanes = {0};
 
     for (uint32_t i = 0; i < width; i += VEC_LANES)
-        max_lanes = vec_max(max_lanes, element_at(x, i, width, -INFINITY));
+        max_lanes = vec_larger(element_at(x, i, width, -INFINITY), max_lanes);
     float max = vec_largest(max_lanes);
     for (uint32_t i = 0; i < width; i += VEC_LANES) {
         vec p = vec_exp(element_at(x, i, width, -INFINITY) - max);
