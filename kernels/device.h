@@ -18,9 +18,9 @@
  * (fp32) or 2 (fp16, bf16); the caller allocates rows * width * activation_bytes and does not look
  * inside (op_to_float does). Sums and statistics are fp32 whatever the element type is.
  *
- * Exactness: one device model and build gives the same bits for the same input, run after run, and
- * a row's result does not depend on which other rows or texts are in the batch, nor on the number
- * of threads.
+ * Exactness: one device model and build (and, where there is one, one tuning file) gives the same
+ * bits for the same input, run after run, and a row's result does not depend on which other rows or
+ * texts are in the batch, nor on the number of threads.
  *
  * Errors: every function that can fail returns 0 (KERNEL_OK) or a negative enum kernel_status and
  * leaves ret_ parameters untouched on failure. Arguments are checked before anything is done:
@@ -107,6 +107,12 @@ struct device_options {
      * UUID), and the product to use. */
     uint32_t ordinal;
     enum device_gemm gemm;
+    /* CUDA with cuBLASLt: NULL, or the path of a file of measured choices, which is made where
+     * there is none. With it each weight's product is the fastest of what fits its shape, measured
+     * when the weight is made unless the file has the choice from before; processes may share the
+     * file. Without it, cuBLASLt's first proposal that fits multiplies and nothing is measured.
+     * Borrowed until device_open returns. */
+    const char *tuning_file;
 };
 #define DEVICE_THREADS_MAX 256u
 
@@ -130,8 +136,8 @@ struct device;
 
 /* Opens a device. On failure the device does not exist and, where message is not NULL, a text that
  * says what was missing is written to it (truncated to message_size, always terminated).
- * Errors: BAD_ARGUMENT, UNSUPPORTED, NO_MEMORY, SYSTEM, and for CUDA NOT_BUILT, NO_DRIVER,
- * DRIVER_TOO_OLD, NO_DEVICE, NO_LIBRARY, DEVICE_FAILED. */
+ * Errors: BAD_ARGUMENT (also for a tuning file that is none), UNSUPPORTED, NO_MEMORY, SYSTEM, and
+ * for CUDA NOT_BUILT, NO_DRIVER, DRIVER_TOO_OLD, NO_DEVICE, NO_LIBRARY, DEVICE_FAILED. */
 int device_open(const struct device_options *options, struct device **ret_device, char *message,
                 size_t message_size);
 /* Waits for the device's work, then frees it. Nothing made from it may remain. */
@@ -187,8 +193,9 @@ struct embedding_weight;
 /* y = x Wᵀ + b. weight: [out, in] row-major fp32, as checkpoints store it; bias: [out], or NULL for
  * none. The device packs and rounds it as it likes, so the host arrays are free afterwards. For a
  * fused QKV give the three matrices concatenated along out: [3*d, d]. 1 <= in, out <=
- * DEVICE_WIDTH_MAX. UNSUPPORTED where cuBLASLt has no algorithm for the shape (device_error_text
- * names it). */
+ * DEVICE_WIDTH_MAX. Where cuBLASLt has no algorithm for the shape, a CUDA device's plain kernel
+ * multiplies. UNSUPPORTED where cuBLASLt refuses the weight; BAD_ARGUMENT and SYSTEM also where the
+ * tuning file was damaged or cannot be read or written: device_error_text has the words. */
 int linear_weight_create(struct device *device, const float *weight, const float *bias,
                          uint32_t out_width, uint32_t in_width, struct linear_weight **ret_weight);
 void linear_weight_destroy(struct linear_weight *weight);

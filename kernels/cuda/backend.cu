@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The CUDA device: opening, memory, streams, weights and batches, and the table that leads to the
- * launchers. The only file of cuda/ that allocates.
+ * launchers. The only file of cuda/ that allocates, beside product.cu while it measures.
  *
  * A CUDA error other than being out of memory is for good: the first one is noted, and every call
  * from then on returns KERNEL_DEVICE_FAILED. The runtime is linked statically and finds the driver
@@ -15,18 +15,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kernels/cuda/cublaslt.h"
 #include "kernels/cuda/launch.h"
+#include "kernels/cuda/product.h"
 
 #define CAPABILITY_MAJOR_MIN 8
 
 struct cuda_device {
     struct device base;
     int ordinal;
-    struct cublaslt *library; /* owned; NULL with DEVICE_GEMM_OWN */
-    cudaStream_t setup;       /* owned: weights go up on it */
-    pthread_mutex_t lock;     /* guards the failure's text while it is written */
-    int is_failed;            /* atomic; set after the text */
+    struct products *products; /* owned */
+    cudaStream_t setup;        /* owned: weights go up on it */
+    pthread_mutex_t lock;      /* guards the failure's text while it is written */
+    int is_failed;             /* atomic; set after the text */
 };
 
 struct cuda_stream {
@@ -37,9 +37,9 @@ struct cuda_stream {
 
 struct cuda_linear {
     struct linear_weight base;
-    void *weight;                     /* [out, in] in the element type, owned */
-    void *bias;                       /* [out] in the element type, owned; NULL for none */
-    struct cublaslt_product *product; /* owned; NULL with DEVICE_GEMM_OWN */
+    void *weight;            /* [out, in] in the element type, owned */
+    void *bias;              /* [out] in the element type, owned; NULL for none */
+    struct product *product; /* owned */
 };
 
 struct cuda_norm {
@@ -312,7 +312,7 @@ static void cuda_linear_weight_destroy(struct linear_weight *base)
     struct cuda_linear *linear = (struct cuda_linear *)base;
     struct cuda_device *device = cuda_device(base->device);
 
-    cublaslt_product_destroy(device->library, linear->product);
+    product_destroy(device->products, linear->product);
     cuda_free(base->device, linear->weight);
     cuda_free(base->device, linear->bias);
     free(linear);
@@ -324,7 +324,7 @@ static int cuda_linear_weight_create(struct device *base, const float *weight, c
 {
     struct cuda_device *device = cuda_device(base);
     struct cuda_linear *linear = (struct cuda_linear *)calloc(1, sizeof(*linear));
-    char why[128] = "";
+    char why[sizeof(base->error_text)] = "";
     int r;
 
     if (!linear)
@@ -333,12 +333,13 @@ static int cuda_linear_weight_create(struct device *base, const float *weight, c
     r = upload(base, weight, (size_t)out_width * in_width, &linear->weight);
     if (r == KERNEL_OK && bias)
         r = upload(base, bias, out_width, &linear->bias);
-    if (r == KERNEL_OK && device->library)
-        r = cublaslt_product_create(device->library, base->info.precision, linear->weight,
-                                    linear->bias, out_width, in_width, &linear->product, why,
-                                    sizeof(why));
-    if (r == KERNEL_UNSUPPORTED)
-        device_say(base, "linear", why, false);
+    if (r == KERNEL_OK) {
+        const struct product_weight parts = {linear->weight, linear->bias, out_width, in_width};
+        r = product_create(device->products, &parts, device->setup, &linear->product, why,
+                           sizeof(why));
+        if (r < 0 && r != KERNEL_NO_MEMORY)
+            device_say(base, "choose a product", why, r == KERNEL_DEVICE_FAILED);
+    }
     if (r < 0) {
         cuda_linear_weight_destroy(&linear->base);
         return r;
@@ -580,32 +581,19 @@ static int cuda_linear_run(struct device_stream *stream, const struct linear_wei
 {
     const struct cuda_linear *linear = (const struct cuda_linear *)base;
     struct device *device = stream->device;
+    char why[128] = "";
     int r = enter(device);
 
-    if (r < 0)
-        return r;
-    if (!linear->product)
-        return check(device,
-                     launch_gemm(precision_of(stream), linear->weight, linear->bias,
-                                 base->out_width, base->in_width, epilogue, x, rows, y,
-                                 stream_of(stream)),
-                     "linear");
-    int status = cublaslt_multiply(cuda_device(device)->library, linear->product, x, rows, y,
-                                   stream_of(stream));
-    if (status != 0) {
-        char why[32];
-        snprintf(why, sizeof(why), "cuBLASLt's status %d", status);
-        if (!stream->recording)
-            return device_fail(device, "linear", why);
+    if (r == KERNEL_OK)
+        r = product_multiply(cuda_device(device)->products, linear->product, epilogue, x, rows, y,
+                             stream_of(stream), why, sizeof(why));
+    if (r == KERNEL_UNSUPPORTED && stream->recording) {
         device_say(device, "record a product", why, false);
-        return KERNEL_UNSUPPORTED;
+        return r;
     }
-    if (epilogue != LINEAR_PLAIN)
-        r = check(device,
-                  launch_epilogue(precision_of(stream), epilogue, y, rows, base->out_width,
-                                  stream_of(stream)),
-                  "epilogue");
-    return r;
+    if (r == KERNEL_OK || r == KERNEL_NO_MEMORY)
+        return r;
+    return device_fail(device, "linear", why);
 }
 
 static bool cuda_attention_has_width(uint32_t head_width)
@@ -719,7 +707,7 @@ static void cuda_device_close(struct device *base)
         cudaStreamSynchronize(device->setup);
         cudaStreamDestroy(device->setup);
     }
-    cublaslt_close(device->library);
+    products_close(device->products);
     pthread_mutex_destroy(&device->lock);
     free(device);
 }
@@ -830,11 +818,7 @@ static int device_start(struct cuda_device *device, const struct device_options 
                   "create a stream");
     if (r < 0)
         return r;
-    if (options->gemm == DEVICE_GEMM_CUBLASLT)
-        return cublaslt_open(&device->library, info->gemm, sizeof(info->gemm), message,
-                             message_size);
-    snprintf(info->gemm, sizeof(info->gemm), "own tiled kernel, without tensor cores");
-    return KERNEL_OK;
+    return products_open(info, options, &device->products, message, message_size);
 }
 
 extern "C" int cuda_device_open(const struct device_options *options, struct device **ret_device,
@@ -863,7 +847,7 @@ extern "C" int cuda_device_open(const struct device_options *options, struct dev
         options->precision == DEVICE_FP32 ? sizeof(float) : sizeof(uint16_t);
     r = device_start(device, options, message, message_size);
     if (r < 0) {
-        if (r == KERNEL_DEVICE_FAILED)
+        if (r == KERNEL_DEVICE_FAILED && message[0] == '\0')
             snprintf(message, message_size, "%s", device->base.error_text);
         cuda_device_close(&device->base);
         return r;

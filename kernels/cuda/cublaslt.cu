@@ -16,12 +16,9 @@
 
 typedef int cublas_status; /* 0 is success */
 
-/* cublasLtMatmulAlgo_t and cublasLtMatmulHeuristicResult_t */
-struct lt_algorithm {
-    uint64_t data[8];
-};
+/* cublasLtMatmulHeuristicResult_t; struct cublaslt_algorithm is cublasLtMatmulAlgo_t */
 struct lt_heuristic {
-    struct lt_algorithm algorithm;
+    struct cublaslt_algorithm algorithm;
     size_t workspace_bytes;
     cublas_status state;
     float waves;
@@ -29,6 +26,7 @@ struct lt_heuristic {
 };
 
 enum {
+    LT_STATUS_NOT_SUPPORTED = 15,
     LT_COMPUTE_32F = 68,
     LT_OP_T = 1,
     LT_EPILOGUE_BIAS = 4,
@@ -65,16 +63,16 @@ struct lt_functions {
     cublas_status (*MatmulAlgoGetHeuristic)(void *handle, void *desc, void *a, void *b, void *c,
                                             void *d, void *preference, int wanted,
                                             struct lt_heuristic *results, int *ret_count);
-    cublas_status (*MatmulAlgoConfigGetAttribute)(const struct lt_algorithm *algorithm,
+    cublas_status (*MatmulAlgoConfigGetAttribute)(const struct cublaslt_algorithm *algorithm,
                                                   int attribute, void *to, size_t bytes,
                                                   size_t *ret_bytes);
     cublas_status (*MatmulAlgoCheck)(void *handle, void *desc, void *a, void *b, void *c, void *d,
-                                     const struct lt_algorithm *algorithm,
+                                     const struct cublaslt_algorithm *algorithm,
                                      struct lt_heuristic *result);
     cublas_status (*Matmul)(void *handle, void *desc, const void *alpha, const void *a,
                             void *a_layout, const void *b, void *b_layout, const void *beta,
                             const void *c, void *c_layout, void *d, void *d_layout,
-                            const struct lt_algorithm *algorithm, void *workspace,
+                            const struct cublaslt_algorithm *algorithm, void *workspace,
                             size_t workspace_bytes, cudaStream_t stream);
 };
 
@@ -90,7 +88,6 @@ struct cublaslt_product {
     const void *weight; /* borrowed */
     void *desc;         /* owned: the operation with its bias */
     void *a;            /* owned: the weight's layout */
-    struct lt_algorithm algorithm;
 };
 
 /* The layouts of x and y for one number of rows. */
@@ -99,10 +96,10 @@ struct layouts {
     void *d;
 };
 
-/* Row counts that an algorithm is asked about: it is chosen for the middle one, and must do all. */
+/* Row counts that an algorithm is asked about: it is proposed for the typical one, and must do all.
+ */
 #define ROWS_TYPICAL 4096u
 static const uint32_t rows_tried[] = {1, 7, 64, 1000, ROWS_TYPICAL, 65536};
-#define ALGORITHMS_ASKED 16
 
 /* The library is opened once by each device and stays: CUDA libraries do not survive dlclose. */
 static void *library_load(char *message, size_t message_size)
@@ -150,8 +147,7 @@ static bool functions_find(void *library, struct lt_functions *call, char *messa
     return true;
 }
 
-int cublaslt_open(struct cublaslt **ret_library, char *ret_name, size_t name_size, char *message,
-                  size_t message_size)
+int cublaslt_open(struct cublaslt **ret_library, char *message, size_t message_size)
 {
     void *loaded = library_load(message, message_size);
     struct cublaslt *library;
@@ -171,9 +167,6 @@ int cublaslt_open(struct cublaslt **ret_library, char *ret_name, size_t name_siz
         cublaslt_close(library);
         return KERNEL_NO_LIBRARY;
     }
-    size_t version = library->call.GetVersion();
-    snprintf(ret_name, name_size, "cuBLASLt %zu.%zu.%zu", version / 10000, version / 100 % 100,
-             version % 100);
     *ret_library = library;
     return KERNEL_OK;
 }
@@ -185,6 +178,11 @@ void cublaslt_close(struct cublaslt *library)
     if (library->handle)
         library->call.Destroy(library->handle);
     free(library);
+}
+
+uint32_t cublaslt_version(const struct cublaslt *library)
+{
+    return (uint32_t)library->call.GetVersion();
 }
 
 static void layouts_destroy(struct cublaslt *library, struct layouts *layouts)
@@ -213,9 +211,17 @@ static cublas_status layouts_create(struct cublaslt *library,
     return status;
 }
 
-/* Whether the algorithm does every number of rows, in one pass over k and without workspace. */
-static bool algorithm_fits(struct cublaslt *library, const struct cublaslt_product *product,
-                           const struct lt_algorithm *algorithm)
+static int refuse(uint32_t out_width, uint32_t in_width, cublas_status status, char *message,
+                  size_t message_size)
+{
+    snprintf(message, message_size, "cuBLASLt takes no weight of %u x %u: status %d", out_width,
+             in_width, status);
+    return KERNEL_UNSUPPORTED;
+}
+
+/* Every number of rows, in one pass over k and without workspace. */
+bool cublaslt_algorithm_fits(struct cublaslt *library, const struct cublaslt_product *product,
+                             const struct cublaslt_algorithm *algorithm)
 {
     int32_t splits = 0;
     size_t written;
@@ -271,33 +277,37 @@ static cublas_status preference_create(struct cublaslt *library, void **ret_pref
     return status;
 }
 
-/* The first of the library's proposals that fits. */
-static bool algorithm_choose(struct cublaslt *library, struct cublaslt_product *product)
+int cublaslt_algorithms(struct cublaslt *library, const struct cublaslt_product *product,
+                        struct cublaslt_algorithm ret_algorithms[CUBLASLT_ALGORITHMS_MAX],
+                        uint32_t *ret_count, char *message, size_t message_size)
 {
-    struct lt_heuristic proposals[ALGORITHMS_ASKED];
-    struct layouts layouts = {};
+    struct lt_heuristic proposals[CUBLASLT_ALGORITHMS_MAX];
+    struct layouts layouts;
     void *preference = nullptr;
-    int count = 0;
-    bool is_found = false;
+    int proposed = 0;
+    uint32_t count = 0;
+    cublas_status status = preference_create(library, &preference);
 
-    if (preference_create(library, &preference) != 0)
-        return false;
-    if (layouts_create(library, product, ROWS_TYPICAL, &layouts) == 0) {
-        if (library->call.MatmulAlgoGetHeuristic(library->handle, product->desc, product->a,
-                                                 layouts.b, layouts.d, layouts.d, preference,
-                                                 ALGORITHMS_ASKED, proposals, &count) != 0)
-            count = 0;
-        layouts_destroy(library, &layouts);
+    if (status == 0) {
+        status = layouts_create(library, product, ROWS_TYPICAL, &layouts);
+        if (status == 0) {
+            status = library->call.MatmulAlgoGetHeuristic(
+                library->handle, product->desc, product->a, layouts.b, layouts.d, layouts.d,
+                preference, (int)CUBLASLT_ALGORITHMS_MAX, proposals, &proposed);
+            layouts_destroy(library, &layouts);
+        }
+        library->call.MatmulPreferenceDestroy(preference);
     }
-    library->call.MatmulPreferenceDestroy(preference);
-
-    for (int i = 0; i < count && !is_found; i++) {
-        is_found =
-            proposals[i].state == 0 && algorithm_fits(library, product, &proposals[i].algorithm);
-        if (is_found)
-            product->algorithm = proposals[i].algorithm;
-    }
-    return is_found;
+    if (status == LT_STATUS_NOT_SUPPORTED)
+        proposed = 0; /* it has none for this shape */
+    else if (status != 0)
+        return refuse(product->out_width, product->in_width, status, message, message_size);
+    for (int i = 0; i < proposed; i++)
+        if (proposals[i].state == 0 &&
+            cublaslt_algorithm_fits(library, product, &proposals[i].algorithm))
+            ret_algorithms[count++] = proposals[i].algorithm;
+    *ret_count = count;
+    return KERNEL_OK;
 }
 
 static cudaDataType element_type(enum device_precision precision)
@@ -348,11 +358,10 @@ int cublaslt_product_create(struct cublaslt *library, enum device_precision prec
     product->out_width = out_width;
     product->in_width = in_width;
     product->weight = weight;
-    if (product_describe(library, product, bias) != 0 || !algorithm_choose(library, product)) {
-        snprintf(message, message_size, "cuBLASLt has no algorithm for a weight of %u x %u",
-                 out_width, in_width);
+    cublas_status status = product_describe(library, product, bias);
+    if (status != 0) {
         cublaslt_product_destroy(library, product);
-        return KERNEL_UNSUPPORTED;
+        return refuse(out_width, in_width, status, message, message_size);
     }
     *ret_product = product;
     return KERNEL_OK;
@@ -370,7 +379,8 @@ void cublaslt_product_destroy(struct cublaslt *library, struct cublaslt_product 
 }
 
 int cublaslt_multiply(struct cublaslt *library, const struct cublaslt_product *product,
-                      const void *x, uint32_t rows, void *y, cudaStream_t stream)
+                      const struct cublaslt_algorithm *algorithm, const void *x, uint32_t rows,
+                      void *y, cudaStream_t stream)
 {
     const float one = 1, zero = 0;
     struct layouts layouts;
@@ -379,8 +389,8 @@ int cublaslt_multiply(struct cublaslt *library, const struct cublaslt_product *p
     if (status != 0)
         return status;
     status = library->call.Matmul(library->handle, product->desc, &one, product->weight, product->a,
-                                  x, layouts.b, &zero, y, layouts.d, y, layouts.d,
-                                  &product->algorithm, nullptr, 0, stream);
+                                  x, layouts.b, &zero, y, layouts.d, y, layouts.d, algorithm,
+                                  nullptr, 0, stream);
     layouts_destroy(library, &layouts);
     return status;
 }

@@ -53,6 +53,10 @@ void emulator_run(dim3 grid, dim3 block, cudaStream_t stream, const std::functio
 __attribute__((visibility("default"))) void emulator_enqueue(cudaStream_t stream,
                                                              std::function<void()> work);
 
+/* Time goes on by so much: work says what it took. A block of a kernel takes what the last
+ * emulator_speed said. */
+__attribute__((visibility("default"))) void emulator_pass(double us);
+
 /* Runs `thread` for each thread of each block now (emulator.cc). */
 #define EMULATOR_THREADS_MAX 1024u
 void emulator_blocks(dim3 grid, dim3 block, const std::function<void()> &thread);
@@ -74,7 +78,7 @@ enum cudaError_t {
     cudaErrorStreamCaptureWrongThread = 908,
 };
 enum cudaMemcpyKind { cudaMemcpyHostToDevice = 1, cudaMemcpyDeviceToHost = 2 };
-enum { cudaStreamNonBlocking = 1, cudaEventDisableTiming = 2 };
+enum { cudaStreamNonBlocking = 1, cudaEventDefault = 0, cudaEventDisableTiming = 2 };
 enum cudaStreamCaptureMode { cudaStreamCaptureModeThreadLocal = 1 };
 
 struct cudaUUID_t {
@@ -103,6 +107,7 @@ cudaError_t cudaMallocHost(void **memory, size_t bytes);
 cudaError_t cudaFreeHost(void *memory);
 cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpyKind kind,
                             cudaStream_t stream);
+cudaError_t cudaMemsetAsync(void *memory, int value, size_t bytes, cudaStream_t stream);
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned flags);
 cudaError_t cudaStreamDestroy(cudaStream_t stream);
 cudaError_t cudaStreamSynchronize(cudaStream_t stream);
@@ -110,6 +115,8 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned flags);
 cudaError_t cudaEventDestroy(cudaEvent_t event);
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream);
+cudaError_t cudaEventSynchronize(cudaEvent_t event);
+cudaError_t cudaEventElapsedTime(float *ms, cudaEvent_t begin, cudaEvent_t end);
 cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode mode);
 cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t *graph);
 cudaError_t cudaGraphInstantiateWithFlags(cudaGraphExec_t *ready, cudaGraph_t graph,
@@ -125,6 +132,9 @@ cudaError_t cudaGraphExecDestroy(cudaGraphExec_t ready);
  * or graph, recorded ones too) fails, counted from 1; 0: none. A failed allocation is
  * cudaErrorMemoryAllocation, a failed launch cudaErrorInvalidValue. */
 extern "C" void emulator_fail(uint32_t allocation, uint32_t launch);
+
+/* Time for tests: what a block of a kernel takes on the emulator's clock, 1 us at first. */
+extern "C" void emulator_speed(double us_per_block);
 
 /* Allocations and launches so far. */
 extern "C" uint64_t emulator_allocations(void);

@@ -4,9 +4,8 @@
  * matrices, attributes by number) over plain loops, so that opening the library, choosing an
  * algorithm and every call of cuda/cublaslt.cu run in tests.
  *
- * It proposes three algorithms: one that splits k and one that wants workspace for many rows, which
- * must both be passed over, and a good one. What the CUDA device must never ask for ends the
- * program.
+ * It proposes algorithms that must be passed over, and good ones of different speed
+ * (fake_cublaslt.h). What the CUDA device must never ask for ends the program.
  */
 #include <stdint.h>
 #include <stdio.h>
@@ -16,12 +15,17 @@
 #include "cuda_bf16.h"
 #include "cuda_fp16.h"
 #include "cuda_runtime.h"
+#include "fake_cublaslt.h"
 #include "library_types.h"
 
 #define EXPORT extern "C" __attribute__((visibility("default")))
 
-enum { SUCCESS = 0, NOT_SUPPORTED = 15 };
-enum { ALGORITHM_SPLITS = 1, ALGORITHM_NEEDS_WORKSPACE = 2, ALGORITHM_GOOD = 3 };
+enum { SUCCESS = 0, EXECUTION_FAILED = 13, NOT_SUPPORTED = 15 };
+
+extern "C" {
+__attribute__((visibility("default"))) struct fake_cublaslt fake_cublaslt = {
+    {}, {0, 0.1, 0.1, 0.1, 2, 1, 0.1}};
+}
 
 struct description {
     int32_t transposes_a;
@@ -189,25 +193,29 @@ EXPORT int cublasLtMatmulPreferenceSetAttribute(struct preference *preference, i
 }
 
 EXPORT int cublasLtMatmulAlgoGetHeuristic(void *, struct description *, struct layout *,
-                                          struct layout *, struct layout *, struct layout *,
+                                          struct layout *, struct layout *, struct layout *d,
                                           struct preference *preference, int wanted,
                                           struct heuristic *results, int *count)
 {
     demand(preference->workspace_bytes == 0, "workspace");
     demand(preference->reductions == 0, "a reduction of parts");
-    demand(wanted >= 3, "too few algorithms asked for");
-    for (int i = 0; i < 3; i++) {
-        results[i] = {};
-        results[i].algorithm.data[0] = (uint64_t)(ALGORITHM_SPLITS + i);
+    demand(wanted >= FAKE_ALGORITHMS - 1, "too few algorithms asked for");
+    if (d->rows < FAKE_OUT_MIN) {
+        *count = 0;
+        return NOT_SUPPORTED;
     }
-    *count = 3;
+    for (int i = 0; i < FAKE_ALGORITHMS - 1; i++) {
+        results[i] = {};
+        results[i].algorithm.data[0] = (uint64_t)(FAKE_SPLITS + i);
+    }
+    *count = FAKE_ALGORITHMS - 1;
     return SUCCESS;
 }
 
 EXPORT int cublasLtMatmulAlgoConfigGetAttribute(const struct algorithm *algorithm, int attribute,
                                                 void *to, size_t bytes, size_t *written)
 {
-    int32_t splits = algorithm->data[0] == ALGORITHM_SPLITS ? 4 : 1;
+    int32_t splits = algorithm->data[0] == FAKE_SPLITS ? 4 : 1;
 
     demand(attribute == 2 && bytes == sizeof(splits), "unknown attribute of an algorithm");
     memcpy(to, &splits, bytes);
@@ -220,22 +228,28 @@ EXPORT int cublasLtMatmulAlgoCheck(void *, struct description *, struct layout *
                                    const struct algorithm *algorithm, struct heuristic *result)
 {
     *result = {};
-    if (algorithm->data[0] == ALGORITHM_NEEDS_WORKSPACE && b->columns > 100)
+    if (algorithm->data[0] == FAKE_NEEDS_WORKSPACE && b->columns > 100)
         result->workspace_bytes = 1024;
-    return SUCCESS;
+    bool is_known = algorithm->data[0] >= FAKE_SPLITS && algorithm->data[0] < FAKE_ALGORITHMS;
+    return is_known && algorithm->data[0] != FAKE_REFUSED ? SUCCESS : NOT_SUPPORTED;
 }
 
 /* D (m x n) = Aᵀ (A is k x m) B (k x n) + bias along m. Everything but the numbers comes by value:
  * the call that asked for it is over when it runs. */
 static void multiply(struct description desc, struct layout a_layout, const void *a,
-                     struct layout b_layout, const void *b, struct layout d_layout, void *d)
+                     struct layout b_layout, const void *b, struct layout d_layout, void *d,
+                     bool is_backwards)
 {
+    uint64_t depth = a_layout.rows;
+
     for (uint64_t column = 0; column < d_layout.columns; column++)
         for (uint64_t row = 0; row < d_layout.rows; row++) {
             float sum = 0;
-            for (uint64_t k = 0; k < a_layout.rows; k++)
+            for (uint64_t i = 0; i < depth; i++) {
+                uint64_t k = is_backwards ? depth - 1 - i : i;
                 sum += read(&a_layout, a, row * (uint64_t)a_layout.stride + k) *
                        read(&b_layout, b, column * (uint64_t)b_layout.stride + k);
+            }
             if (desc.bias)
                 sum += read(&d_layout, desc.bias, row);
             write(&d_layout, d, column * (uint64_t)d_layout.stride + row, sum);
@@ -249,7 +263,12 @@ EXPORT int cublasLtMatmul(void *, const struct description *desc, const float *a
                           const struct algorithm *algorithm, void *workspace,
                           size_t workspace_bytes, cudaStream_t stream)
 {
-    demand(algorithm->data[0] == ALGORITHM_GOOD, "an algorithm that must not be used");
+    uint64_t number = algorithm->data[0];
+    demand(number == FAKE_IN_ORDER || number == FAKE_BACKWARDS || number == FAKE_BREAKS,
+           "an algorithm that must not be used");
+    fake_cublaslt.products[number]++;
+    if (number == FAKE_BREAKS)
+        return EXECUTION_FAILED;
     demand(*alpha == 1 && *beta == 0 && c == d, "alpha, beta or C");
     demand(!workspace && workspace_bytes == 0, "workspace");
     demand(desc->transposes_a == 1, "A as it is");
@@ -258,8 +277,11 @@ EXPORT int cublasLtMatmul(void *, const struct description *desc, const float *a
                d_layout->columns == b_layout->columns,
            "matrices that do not fit together");
     demand((uintptr_t)b % 16 == 0 && (uintptr_t)d % 16 == 0, "alignment");
+    double us = fake_cublaslt.us_per_row[number] * (double)d_layout->columns;
     emulator_enqueue(stream, [desc = *desc, a_layout = *a_layout, a, b_layout = *b_layout, b,
-                              d_layout = *d_layout,
-                              d] { multiply(desc, a_layout, a, b_layout, b, d_layout, d); });
+                              d_layout = *d_layout, d, number, us] {
+        multiply(desc, a_layout, a, b_layout, b, d_layout, d, number == FAKE_BACKWARDS);
+        emulator_pass(us);
+    });
     return SUCCESS;
 }

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include <deque>
+#include <memory>
 #include <vector>
 
 #include "kernels/tests/emulator/cuda_runtime.h"
@@ -32,6 +33,8 @@ struct emulator_stream {
 struct emulator_event {
     emulator_stream *stream;
     uint64_t position; /* what the stream had been given when the event was recorded */
+    bool is_timed;
+    std::shared_ptr<double> us; /* when the stream came there */
 };
 
 static std::vector<emulator_stream *> streams;
@@ -42,6 +45,8 @@ static bool is_spoiled;
 static uint32_t allocations_until_failure, launches_until_failure;
 static uint64_t allocations, launches;
 static cudaError_t last_error = cudaSuccess;
+
+static double clock_us, block_us = 1;
 
 /* ---- faults and counts ---- */
 
@@ -59,6 +64,16 @@ extern "C" uint64_t emulator_allocations(void)
 extern "C" uint64_t emulator_launches(void)
 {
     return launches;
+}
+
+void emulator_pass(double us)
+{
+    clock_us += us;
+}
+
+extern "C" void emulator_speed(double us_per_block)
+{
+    block_us = us_per_block;
 }
 
 /* Whether an allocation may be made. */
@@ -139,7 +154,10 @@ void emulator_run(dim3 grid, dim3 block, cudaStream_t stream, const std::functio
              grid.z > 65535 || grid.x == 0 || grid.y == 0 || grid.z == 0)
         last_error = cudaErrorInvalidValue;
     else
-        emulator_enqueue(stream, [=] { emulator_blocks(grid, block, thread); });
+        emulator_enqueue(stream, [=] {
+            emulator_blocks(grid, block, thread);
+            emulator_pass(block_us * grid.x * grid.y * grid.z);
+        });
 }
 
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned)
@@ -165,9 +183,13 @@ cudaError_t cudaStreamSynchronize(cudaStream_t stream)
     return cudaSuccess;
 }
 
-cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned)
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned flags)
 {
-    return allocate_object(event);
+    cudaError_t error = allocate_object(event);
+
+    if (error == cudaSuccess)
+        (*event)->is_timed = flags != cudaEventDisableTiming;
+    return error;
 }
 
 cudaError_t cudaEventDestroy(cudaEvent_t event)
@@ -178,8 +200,24 @@ cudaError_t cudaEventDestroy(cudaEvent_t event)
 
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream)
 {
+    if (event->is_timed) {
+        auto us = event->us = std::make_shared<double>();
+        emulator_enqueue(stream, [=] { *us = clock_us; });
+    }
     event->stream = stream;
     event->position = stream->put;
+    return cudaSuccess;
+}
+
+cudaError_t cudaEventSynchronize(cudaEvent_t event)
+{
+    stream_drain(event->stream, event->position);
+    return cudaSuccess;
+}
+
+cudaError_t cudaEventElapsedTime(float *ms, cudaEvent_t begin, cudaEvent_t end)
+{
+    *ms = (float)((*end->us - *begin->us) / 1000);
     return cudaSuccess;
 }
 
@@ -196,6 +234,12 @@ cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpy
                             cudaStream_t stream)
 {
     emulator_enqueue(stream, [=] { memcpy(to, from, bytes); });
+    return cudaSuccess;
+}
+
+cudaError_t cudaMemsetAsync(void *memory, int value, size_t bytes, cudaStream_t stream)
+{
+    emulator_enqueue(stream, [=] { memset(memory, value, bytes); });
     return cudaSuccess;
 }
 
