@@ -341,9 +341,17 @@ static void on_session(void *context, const Api__HelloResponse *hello, bool engi
     if (worker->machine.state != WORKER_SERVING)
         return;
     worker_poll_all(worker);
-    if (!worker->was_ready && worker->callbacks.on_ready != NULL)
-        worker->callbacks.on_ready(worker->callbacks.user_data);
+}
+
+/* After a turn, which sends what was submitted in it: the polls are ahead of whatever somebody asks
+ * the engine who heard that the worker is ready. */
+static void tell_ready(struct argosy_worker *worker)
+{
+    if (worker->was_ready || !worker->has_session || worker->machine.state != WORKER_SERVING)
+        return;
     worker->was_ready = true;
+    if (worker->callbacks.on_ready != NULL)
+        worker->callbacks.on_ready(worker->callbacks.user_data);
 }
 
 static void on_session_lost(void *context, const char *reason)
@@ -528,6 +536,7 @@ static int loop(struct argosy_worker *worker, struct error *err)
         }
         if (code < 0)
             return code;
+        tell_ready(worker);
         if (is_ready)
             drain_descriptors(worker);
         tell_turn(worker, clock_monotonic_ns());

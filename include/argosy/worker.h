@@ -40,7 +40,7 @@ struct argosy_worker_options {
 
     /* All may be NULL; called on the thread of argosy_worker_run with user_data. */
     void *user_data;
-    /* The engine has accepted the polls for the first time: the worker is serving. */
+    /* The engine has been sent the polls for the first time: the worker is serving. */
     void (*on_ready)(void *user_data);
     /* The loop has completed a turn: proof of life; at most 4 times a second. */
     void (*on_turn)(void *user_data);
