@@ -25,7 +25,7 @@ payloads() {
   page_fleet "Encrypt what the engine stores" 1
   [ "$(stat -c %a payloads.key)" = 600 ]
   page_says "Encrypt what the engine stores" 2
-  payloads secret-1 | grep -q PLAINTEXT-MARKER
+  payloads secret-1 | grep PLAINTEXT-MARKER >/dev/null # to the end: -q would close the pipe
   run ! grep -q PLAINTEXT-MARKER <(payloads secret-1 --address "$address")
   argosy workflow show --id secret-1 --output json --address "$address" |
     jq -e '[.. | objects | select(has("payloads")) | .payloads[].metadata.encoding | @base64d]
