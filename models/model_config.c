@@ -285,6 +285,18 @@ static int parse_modules(const struct document *document, struct model_config *c
     return 0;
 }
 
+/* Modes that are chosen, of whatever kind: several would be put together into a longer vector. */
+static int count_modes(const struct document *document)
+{
+    static const char prefix[] = "pooling_mode_";
+    const char *key;
+    json_t *value;
+    int count = 0;
+    json_object_foreach(document->root, key, value) count +=
+        strncmp(key, prefix, sizeof prefix - 1) == 0 && json_is_true(value);
+    return count;
+}
+
 static int parse_pooling(const struct document *document, struct model_config *config,
                          struct error *err)
 {
@@ -307,10 +319,11 @@ static int parse_pooling(const struct document *document, struct model_config *c
             chosen++;
         }
     }
-    return chosen == 1 ? 0
-                       : error_set(err, ERR_UNSUPPORTED,
-                                   "%s: exactly one of mean, cls and max pooling must be chosen",
-                                   document->name);
+    if (chosen != 1 || count_modes(document) != 1)
+        return error_set(err, ERR_UNSUPPORTED,
+                         "%s: exactly one of mean, cls and max pooling must be chosen",
+                         document->name);
+    return 0;
 }
 
 typedef int part_parse_fn(const struct document *document, struct model_config *config,

@@ -159,12 +159,33 @@ static int check_tensor(const struct model_weights *weights, const struct tensor
     return 0;
 }
 
+/* The checkpoints of the first BERT models end the names of their norms in gamma and beta. */
+static const struct tensor *find_norm(const struct safetensors *file, const char *name)
+{
+    static const struct {
+        const char *end;
+        const char *old_end;
+    } ends[] = {{"LayerNorm.weight", "LayerNorm.gamma"}, {"LayerNorm.bias", "LayerNorm.beta"}};
+    size_t length = strlen(name);
+    for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
+        size_t end = strlen(ends[i].end);
+        if (length < end || strcmp(name + length - end, ends[i].end) != 0)
+            continue;
+        char old_name[WEIGHT_NAME_MAX];
+        snprintf(old_name, sizeof old_name, "%.*s%s", (int)(length - end), name, ends[i].old_end);
+        return safetensors_find(file, old_name);
+    }
+    return NULL;
+}
+
 static int resolve(struct model_weights *weights, enum weight_role role, uint32_t layer,
                    const struct model_config *config, struct error *err)
 {
     char name[WEIGHT_NAME_MAX];
     weight_role_name(role, config, layer, weights->prefix, name);
     const struct tensor *tensor = safetensors_find(weights->file, name);
+    if (tensor == NULL)
+        tensor = find_norm(weights->file, name);
     if (tensor == NULL)
         return error_set(err, ERR_CORRUPT, "%s: tensor \"%s\" is missing",
                          safetensors_name(weights->file), name);

@@ -2,9 +2,10 @@
 /*
  * model_weights: the tensors of an encoder by role, whatever its checkpoint calls them.
  *
- * BERT and DistilBERT name the same tensors differently, and checkpoints with a head put "bert." or
- * "distilbert." before the encoder's names. Opening finds every tensor that the configuration calls
- * for and checks its dtype and shape, so that a model that opens can be loaded onto a device.
+ * BERT and DistilBERT name the same tensors differently, checkpoints with a head put "bert." or
+ * "distilbert." before the encoder's names, and old ones call a norm's tensors gamma and beta.
+ * Opening finds every tensor that the configuration calls for and checks its dtype and shape, so
+ * that a model that opens can be loaded onto a device.
  * Linear weights are [out, in], row-major.
  *
  * Threading: never changed once opened; any thread may read it.

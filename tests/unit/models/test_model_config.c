@@ -199,6 +199,8 @@ static void wrong_other_files_are_refused_by_name(void **state)
         {"1_Pooling/config.json", "{\"pooling_mode_mean_sqrt_len_tokens\":true}", ERR_UNSUPPORTED},
         {"1_Pooling/config.json",
          "{\"pooling_mode_cls_token\":true,\"pooling_mode_max_tokens\":true}", ERR_UNSUPPORTED},
+        {"1_Pooling/config.json",
+         "{\"pooling_mode_mean_tokens\":true,\"pooling_mode_lasttoken\":true}", ERR_UNSUPPORTED},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct model_config config;
