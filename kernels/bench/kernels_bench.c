@@ -23,6 +23,19 @@ static const char help[] =
     "\n"
     "Exit status: 0 measured, 64 wrong command line, 70 no such device here, or it failed.\n";
 
+/* A worker's batch on the CPU; four waves of an H200's multiprocessors on CUDA. */
+#define CPU_TOKENS  2048u
+#define CUDA_TOKENS 16384u
+#define TOKENS_MAX  (1u << 17)
+
+struct options {
+    struct bench_arguments common;
+    uint32_t tokens; /* 0: by device */
+    bool is_help;
+};
+
+enum { OPTION_TOKENS = BENCH_OPTION_FREE, OPTION_HELP };
+
 static const struct encoder_shape shapes[] = {
     {"MiniLM, BGE small", 384, 12, 1536},
     {"BERT base, BGE base, DistilBERT", 768, 12, 3072},
@@ -33,6 +46,7 @@ static const struct encoder_shape shapes[] = {
 struct output {
     const struct roof *roof;
     const struct encoder_shape *shape;
+    uint32_t tokens;
     bool is_json;
     bool has_rows;
 };
@@ -79,14 +93,13 @@ static void print_head(const struct device *device, const struct output *output)
     const struct device_info *info = device_info(device);
     const struct roof *roof = output->roof;
     const char *precision = bench_precision_name(info->precision);
-    uint32_t tokens = operations_tokens(device);
 
     if (output->is_json)
         printf("{\"device\": \"%s\", \"precision\": \"%s\", \"threads\": %u, \"products\": \"%s\", "
                "\"tokens\": %u,\n"
                " \"roof\": {\"flops_per_s\": %.0f, \"flops_of\": \"%s\", \"bytes_per_s\": %.0f, "
                "\"bytes_of\": \"%s\"},\n \"operations\": [",
-               info->name, precision, info->threads, info->gemm, tokens, roof->flops_per_s,
+               info->name, precision, info->threads, info->gemm, output->tokens, roof->flops_per_s,
                roof->flops_of, roof->bytes_per_s, roof->bytes_of);
     else
         printf("device %s, %s, %u %s, products: %s\n"
@@ -95,7 +108,7 @@ static void print_head(const struct device *device, const struct output *output)
                info->name, precision, info->threads,
                info->kind == DEVICE_CUDA ? "multiprocessors" : "threads", info->gemm,
                roof->flops_per_s / 1e9, roof->flops_of, roof->bytes_per_s / 1e9, roof->bytes_of,
-               tokens);
+               output->tokens);
 }
 
 static void print_shape(const struct encoder_shape *shape)
@@ -106,50 +119,74 @@ static void print_shape(const struct encoder_shape *shape)
            "operation", "best us", "median us", "MB", "MFLOP", "GB/s", "roof", "GFLOP/s", "roof");
 }
 
-static int measure(const char *name, struct device *device, const struct bench_arguments *arguments)
+static int measure(const char *name, struct device *device, const struct options *options)
 {
+    bool is_cuda = device_info(device)->kind == DEVICE_CUDA;
+    double seconds = options->common.seconds;
     struct roof roof;
+    struct output output = {.roof = &roof,
+                            .tokens = options->tokens != 0 ? options->tokens
+                                      : is_cuda            ? CUDA_TOKENS
+                                                           : CPU_TOKENS,
+                            .is_json = options->common.is_json};
 
     fprintf(stderr, "%s: measuring the roof\n", name);
-    int r = roof_measure(device, arguments->seconds, &roof);
+    int r = roof_measure(device, seconds, &roof);
     if (r < 0)
         return r;
-    struct output output = {.roof = &roof, .is_json = arguments->is_json};
     print_head(device, &output);
     for (size_t i = 0; r == 0 && i < sizeof(shapes) / sizeof(shapes[0]); i++) {
         fprintf(stderr, "%s: measuring %s\n", name, shapes[i].name);
         output.shape = &shapes[i];
         if (!output.is_json)
             print_shape(&shapes[i]);
-        r = operations_measure(device, &shapes[i], arguments->seconds, report, &output);
+        r = operations_measure(device, &shapes[i], output.tokens, seconds, report, &output);
     }
     if (output.is_json)
         printf("\n ]}\n");
     return r;
 }
 
-/* 0 to go on, or the exit status of a wrong command line, which has been said. */
-static int parse(const char *name, int argc, char **argv, struct bench_arguments *arguments,
-                 bool *ret_help)
+static bool take_tokens(const char *text, uint32_t *ret_tokens, char *message, size_t message_size)
 {
-    static const struct option options[] = {
-        BENCH_LONG_OPTIONS, {"help", no_argument, NULL, BENCH_OPTION_FREE}, {NULL, 0, NULL, 0}};
+    uint32_t tokens;
+
+    if (!bench_number(text, NULL, OPERATIONS_TOKENS, TOKENS_MAX, &tokens) ||
+        tokens % OPERATIONS_TOKENS != 0) {
+        snprintf(message, message_size, "--tokens: \"%.40s\" is no multiple of %u from %u to %u",
+                 text, OPERATIONS_TOKENS, OPERATIONS_TOKENS, TOKENS_MAX);
+        return false;
+    }
+    *ret_tokens = tokens;
+    return true;
+}
+
+/* 0 to go on, or the exit status of a wrong command line, which has been said. */
+static int parse(const char *name, int argc, char **argv, struct options *options)
+{
+    static const struct option names[] = {BENCH_LONG_OPTIONS,
+                                          {"tokens", required_argument, NULL, OPTION_TOKENS},
+                                          {"help", no_argument, NULL, OPTION_HELP},
+                                          {NULL, 0, NULL, 0}};
     char message[160];
     int option;
 
-    optind = 0; /* a fresh scan: another command line may have been read before */
     opterr = 0;
-    while ((option = getopt_long(argc, argv, ":", options, NULL)) != -1) {
+    while ((option = getopt_long(argc, argv, ":", names, NULL)) != -1) {
         if (option == '?' || option == ':') {
             fprintf(stderr, "%s: %s %s (see --help)\n", name,
                     option == '?' ? "unknown option" : "missing value after", argv[optind - 1]);
             return STATUS_USAGE;
         }
-        if (option == BENCH_OPTION_FREE) {
-            *ret_help = true;
+        if (option == OPTION_HELP) {
+            options->is_help = true;
             return 0;
         }
-        if (!bench_arguments_take(arguments, option, optarg, message, sizeof(message))) {
+        bool is_taken =
+            option == OPTION_TOKENS
+                ? take_tokens(optarg, &options->tokens, message, sizeof(message))
+                : bench_arguments_take(&options->common, option, optarg, message, sizeof(message));
+        if (!is_taken) {
             fprintf(stderr, "%s: %s\n", name, message);
             return STATUS_USAGE;
         }
@@ -163,25 +200,24 @@ static int parse(const char *name, int argc, char **argv, struct bench_arguments
 
 int kernels_bench_run(const char *name, int argc, char **argv)
 {
-    struct bench_arguments arguments = {.device = {.kind = DEVICE_CPU}, .seconds = 0.5};
+    struct options options = {.common = {.device = {.kind = DEVICE_CPU}, .seconds = 0.5}};
     struct device *device;
     char message[256] = "";
-    bool wants_help = false;
-    int status = parse(name, argc, argv, &arguments, &wants_help);
+    int status = parse(name, argc, argv, &options);
 
     if (status != 0)
         return status;
-    if (wants_help) {
+    if (options.is_help) {
         printf(help, name);
         return 0;
     }
-    int r = device_open(&arguments.device, &device, message, sizeof(message));
+    int r = device_open(&options.common.device, &device, message, sizeof(message));
     if (r < 0) {
         fprintf(stderr, "%s: could not open the device: %s\n", name,
                 message[0] ? message : kernel_status_text(r));
         return STATUS_FAILED;
     }
-    r = measure(name, device, &arguments);
+    r = measure(name, device, &options);
     if (r < 0)
         fprintf(stderr, "%s: could not measure: %s %s\n", name, kernel_status_text(r),
                 device_error_text(device));

@@ -13,11 +13,7 @@
 #define VOCABULARY   30522u
 #define CLASSES      8u
 #define SHORT_TOKENS 128u /* of one text */
-#define LONG_TOKENS  512u
-
-/* A worker's batch on the CPU; four waves of an H200's multiprocessors on CUDA. */
-#define CPU_TOKENS  2048u
-#define CUDA_TOKENS 16384u
+#define LONG_TOKENS  OPERATIONS_TOKENS
 
 /* FLOPs of one element: mean, variance, shift, scale, gamma, beta; maximum, exp as one, sum, and
  * the division. */
@@ -40,11 +36,6 @@ struct bench {
     float *vectors;                         /* [texts, width] */
     float *scores;                          /* [tokens, width] */
 };
-
-uint32_t operations_tokens(const struct device *device)
-{
-    return device_info(device)->kind == DEVICE_CUDA ? CUDA_TOKENS : CPU_TOKENS;
-}
 
 /* ---- making ---- */
 
@@ -168,9 +159,10 @@ static int take_memory(struct bench *bench)
     return r;
 }
 
-static int bench_init(struct bench *bench, struct device *device, const struct encoder_shape *shape)
+static int bench_init(struct bench *bench, struct device *device, const struct encoder_shape *shape,
+                      uint32_t tokens)
 {
-    *bench = (struct bench){.device = device, .shape = *shape, .tokens = operations_tokens(device)};
+    *bench = (struct bench){.device = device, .shape = *shape, .tokens = tokens};
     int r = device_stream_create(device, &bench->stream);
 
     if (r == KERNEL_OK)
@@ -392,11 +384,11 @@ static int time_operation(void *context, uint32_t times)
     return r < 0 ? r : waited;
 }
 
-int operations_measure(struct device *device, const struct encoder_shape *shape, double seconds,
-                       operation_report *report, void *context)
+int operations_measure(struct device *device, const struct encoder_shape *shape, uint32_t tokens,
+                       double seconds, operation_report *report, void *context)
 {
     struct bench bench;
-    int r = bench_init(&bench, device, shape);
+    int r = bench_init(&bench, device, shape, tokens);
     const struct sizes sizes = {.T = bench.tokens,
                                 .W = shape->width,
                                 .I = shape->inner,

@@ -30,12 +30,12 @@ struct operation_figures {
 
 typedef void operation_report(void *context, const struct operation_figures *figures);
 
-/* Tokens of a batch, as a worker has them: enough to fill the device. */
-uint32_t operations_tokens(const struct device *device);
+/* Tokens of a batch are a multiple of this, so that it can be cut into texts of one length. */
+#define OPERATIONS_TOKENS 512u
 
-/* Measures every operation for about `seconds` and reports each as it is done. Returns 0 or the
- * status of what failed; device_error_text has the words. */
-int operations_measure(struct device *device, const struct encoder_shape *shape, double seconds,
-                       operation_report *report, void *context);
+/* Measures every operation on a batch of `tokens` for about `seconds` and reports each as it is
+ * done. Returns 0 or the status of what failed; device_error_text has the words. */
+int operations_measure(struct device *device, const struct encoder_shape *shape, uint32_t tokens,
+                       double seconds, operation_report *report, void *context);
 
 #endif

@@ -56,6 +56,10 @@ teardown() {
     run -64 argosy-bench "$name" --seconds 1s
     run -64 argosy-bench "$name" --output yaml
   done
+  for tokens in 0 511 700 1000000 x; do
+    run -64 argosy-bench kernels --tokens "$tokens"
+    [[ "$output" == *"is no multiple of 512"* ]]
+  done
   run -70 argosy-bench kernels --precision fp16
   [[ "$output" == *"could not open the device"* ]]
 }
@@ -107,8 +111,8 @@ PY
 }
 
 @test "kernels: every operation at every shape, beside a roof" {
-  run -0 --separate-stderr argosy-bench kernels --seconds 0.001 --threads 1 --output json
-  jq -e '.roof.flops_per_s > 0 and .roof.bytes_per_s > 0 and (.operations | length) == 33 and
+  run -0 --separate-stderr argosy-bench kernels --seconds 0.001 --tokens 512 --output json
+  jq -e '.tokens == 512 and .roof.flops_per_s > 0 and .roof.bytes_per_s > 0 and (.operations | length) == 33 and
     ([.operations[].operation] | unique | length) == 11 and ([.operations[].model] | unique | length) == 3 and
     all(.operations[]; .best_s > 0 and .median_s >= .best_s and .bytes > 0 and .flops > 0 and
       .share_of_memory > 0 and .share_of_arithmetic > 0)' <<<"$output"
