@@ -17,10 +17,6 @@
 #include "worker_gpu/encoder.h"
 #include "worker_gpu/kernel_error.h"
 
-/* As a worker: worker_gpu/base_model.c. */
-#define STEP_TOKENS_CPU  512u
-#define STEP_TOKENS_CUDA 8192u
-
 #define SHAPE_PREFIX "shape:"
 
 /* The sizes of published models. Random weights take as long as trained ones. */
@@ -268,9 +264,8 @@ static int check_lengths(const struct encode_options *options, const struct mode
 static uint32_t step_tokens(const struct encode_options *options, const struct device_info *info,
                             const struct model_config *config)
 {
-    uint32_t step = options->step_tokens != 0   ? options->step_tokens
-                    : info->kind == DEVICE_CUDA ? STEP_TOKENS_CUDA
-                                                : STEP_TOKENS_CPU;
+    uint32_t step =
+        options->step_tokens != 0 ? options->step_tokens : encoder_step_tokens(info, config);
     return step > config->max_seq_length ? step : config->max_seq_length;
 }
 

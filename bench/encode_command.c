@@ -15,8 +15,7 @@ static const char help[] =
     "  --lengths LIST      tokens of a text, one measurement each; default: 16,128,256\n"
     "  --texts N           of a batch; default: 64\n" BENCH_OPTIONS_HELP
     "  --seconds S         for each length; default: 3\n"
-    "  --step-tokens N     tokens computed at once; default: as a worker, 512 on cpu, 8192 on "
-    "cuda\n"
+    "  --step-tokens N     tokens computed at once; default: as a worker, by the device's cache\n"
     "  --vectors FILE      write the vectors of the last length: little-endian floats\n"
     "  --help\n"
     "\n"

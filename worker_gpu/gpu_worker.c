@@ -152,6 +152,11 @@ const struct device_info *gpu_worker_device(const struct gpu_worker *worker)
     return device_info(worker->device);
 }
 
+uint32_t gpu_worker_graphs(const struct gpu_worker *worker)
+{
+    return encoder_graph_count(served_models_own(worker->models)->encoder);
+}
+
 const char *gpu_worker_labelling(const struct gpu_worker *worker)
 {
     return served_models_own(worker->models)->zero_shot != NULL ? "zero-shot" : "classifier";

@@ -43,6 +43,9 @@ int gpu_worker_register(struct gpu_worker *worker, struct argosy_registry *regis
 /* Borrowed. */
 const struct device_info *gpu_worker_device(const struct gpu_worker *worker);
 
+/* Graphs of the group's own model (encoder_graph_count). */
+uint32_t gpu_worker_graphs(const struct gpu_worker *worker);
+
 /* "zero-shot" or "classifier": how run_inference labels. */
 const char *gpu_worker_labelling(const struct gpu_worker *worker);
 

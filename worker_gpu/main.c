@@ -48,11 +48,13 @@ static void log_opened(const struct gpu_worker *gpu, const struct fleet_group *g
         log_warn("device.fell_back", "device=cpu reason=%s",
                  log_quote(fallback->text, reason, sizeof reason));
     log_info("device.opened",
-             "device=%s name=%s uuid=%s threads=%u precision=%s gemm=%s model=%s labelling=%s",
+             "device=%s name=%s uuid=%s threads=%u precision=%s gemm=%s graphs=%u model=%s "
+             "labelling=%s",
              info->kind == DEVICE_CUDA ? "cuda" : "cpu", log_quote(info->name, name, sizeof name),
              info->uuid[0] != '\0' ? info->uuid : "none", info->threads,
              info->precision == DEVICE_FP16 ? "fp16" : "fp32",
-             log_quote(info->gemm, gemm, sizeof gemm), group->model, gpu_worker_labelling(gpu));
+             log_quote(info->gemm, gemm, sizeof gemm), gpu_worker_graphs(gpu), group->model,
+             gpu_worker_labelling(gpu));
 }
 
 static int open_worker(void *arg, const struct worker_process *process, struct error *err)

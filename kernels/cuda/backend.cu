@@ -94,18 +94,16 @@ static int device_fail(struct device *device, const char *what, const char *why)
     return KERNEL_DEVICE_FAILED;
 }
 
-/* A CUDA result as a status. Being out of memory, or what cannot be recorded, harms nothing and is
- * taken back from the runtime. */
+/* A CUDA result as a status; a failure is taken back from the runtime, so that no later call finds
+ * it. Being out of memory, or what cannot be recorded, harms nothing. */
 static int check(struct device *device, cudaError_t error, const char *what)
 {
     if (error == cudaSuccess)
         return KERNEL_OK;
-    if (error == cudaErrorMemoryAllocation) {
-        (void)cudaGetLastError();
+    (void)cudaGetLastError();
+    if (error == cudaErrorMemoryAllocation)
         return KERNEL_NO_MEMORY;
-    }
     if (error >= cudaErrorStreamCaptureUnsupported && error <= cudaErrorStreamCaptureWrongThread) {
-        (void)cudaGetLastError();
         device_say(device, what, cudaGetErrorString(error), false);
         return KERNEL_UNSUPPORTED;
     }

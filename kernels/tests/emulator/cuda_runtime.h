@@ -136,6 +136,9 @@ extern "C" void emulator_fail(uint32_t allocation, uint32_t launch);
 /* Time for tests: what a block of a kernel takes on the emulator's clock, 1 us at first. */
 extern "C" void emulator_speed(double us_per_block);
 
+/* With true, launches run as early as CUDA may run them, not as late. */
+extern "C" void emulator_hurry(bool is_early);
+
 /* Allocations and launches so far. */
 extern "C" uint64_t emulator_allocations(void);
 extern "C" uint64_t emulator_launches(void);

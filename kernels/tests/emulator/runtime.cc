@@ -3,10 +3,10 @@
  * The emulator's runtime (cuda_runtime.h here): device memory is the host's, a stream is a queue of
  * work that runs as late as it may, a graph a list of work.
  *
- * Work waits until its stream is synchronised. A wait for an event runs the event's stream up to
- * where the event was recorded, and no further. Freeing memory and destroying a stream run
- * everything first, as cudaFree does. While a stream records, allocating refuses and spoils the
- * recording.
+ * Work waits until its stream is synchronised; with emulator_hurry, launches run as early as they
+ * may instead. A wait for an event runs the event's stream up to where the event was recorded, and
+ * no further. Freeing memory and destroying a stream run everything first, as cudaFree does. While
+ * a stream records, allocating refuses and spoils the recording.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -42,6 +42,7 @@ static emulator_stream *recording_stream; /* NULL: no stream records */
 static emulator_recording *recording;
 static bool is_spoiled;
 
+static bool is_hurrying;
 static uint32_t allocations_until_failure, launches_until_failure;
 static uint64_t allocations, launches;
 static cudaError_t last_error = cudaSuccess;
@@ -118,6 +119,11 @@ static bool launch_fails()
 
 /* ---- streams ---- */
 
+extern "C" void emulator_hurry(bool is_early)
+{
+    is_hurrying = is_early;
+}
+
 static void stream_drain(emulator_stream *stream, uint64_t position)
 {
     while (stream->done < position) {
@@ -144,6 +150,13 @@ void emulator_enqueue(cudaStream_t stream, emulator_work work)
     stream->put++;
 }
 
+/* What was put on the stream last was a launch. */
+static void launch_hurry(cudaStream_t stream)
+{
+    if (is_hurrying && stream != recording_stream)
+        stream_drain(stream, stream->put);
+}
+
 void emulator_run(dim3 grid, dim3 block, cudaStream_t stream, const std::function<void()> &thread)
 {
     size_t threads = (size_t)block.x * block.y * block.z;
@@ -158,6 +171,7 @@ void emulator_run(dim3 grid, dim3 block, cudaStream_t stream, const std::functio
             emulator_blocks(grid, block, thread);
             emulator_pass(block_us * grid.x * grid.y * grid.z);
         });
+    launch_hurry(stream);
 }
 
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned)
@@ -285,6 +299,7 @@ cudaError_t cudaGraphLaunch(cudaGraphExec_t ready, cudaStream_t stream)
         return last_error = cudaErrorInvalidValue;
     for (const emulator_work &work : ready->work)
         emulator_enqueue(stream, work);
+    launch_hurry(stream);
     return cudaSuccess;
 }
 
