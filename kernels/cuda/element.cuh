@@ -45,46 +45,44 @@ template <> __device__ __forceinline__ __nv_bfloat16 element_round<__nv_bfloat16
     return __float2bfloat16_rn(value);
 }
 
-/* 16 bytes of elements: what a thread loads or stores in one instruction, at a 16-byte boundary. */
-template <typename T> struct alignas(16) pack {
-    T at[16 / sizeof(T)];
+/* Elements that a thread loads or stores in one instruction, at a boundary of their size: 16 bytes
+ * of them, or a smaller power of two. */
+template <typename T, uint32_t COUNT = 16 / sizeof(T)> struct alignas(COUNT * sizeof(T)) pack {
+    T at[COUNT];
 };
 
 template <typename T> constexpr uint32_t pack_size = 16 / sizeof(T);
 
-/* COUNT elements in packs; COUNT 1 is the plain path, for widths that do not fill packs. */
+/* COUNT elements in the widest packs that fit; COUNT 1 is the plain path, for widths that do not
+ * fill packs. */
 template <uint32_t COUNT, typename T>
 __device__ __forceinline__ void elements_read(const T *from, float (&to)[COUNT])
 {
-    if constexpr (COUNT == 1) {
-        to[0] = element_read(from[0]);
-    } else {
-        static_assert(COUNT % pack_size<T> == 0);
+    constexpr uint32_t EACH = COUNT < pack_size<T> ? COUNT : pack_size<T>;
+    static_assert(COUNT % EACH == 0);
+
 #pragma unroll
-        for (uint32_t i = 0; i < COUNT / pack_size<T>; i++) {
-            const pack<T> read = ((const pack<T> *)from)[i];
+    for (uint32_t i = 0; i < COUNT; i += EACH) {
+        const pack<T, EACH> read = *(const pack<T, EACH> *)(from + i);
 #pragma unroll
-            for (uint32_t e = 0; e < pack_size<T>; e++)
-                to[i * pack_size<T> + e] = element_read(read.at[e]);
-        }
+        for (uint32_t e = 0; e < EACH; e++)
+            to[i + e] = element_read(read.at[e]);
     }
 }
 
 template <uint32_t COUNT, typename T>
 __device__ __forceinline__ void elements_write(const float (&from)[COUNT], T *to)
 {
-    if constexpr (COUNT == 1) {
-        to[0] = element_round<T>(from[0]);
-    } else {
-        static_assert(COUNT % pack_size<T> == 0);
+    constexpr uint32_t EACH = COUNT < pack_size<T> ? COUNT : pack_size<T>;
+    static_assert(COUNT % EACH == 0);
+
 #pragma unroll
-        for (uint32_t i = 0; i < COUNT / pack_size<T>; i++) {
-            pack<T> written;
+    for (uint32_t i = 0; i < COUNT; i += EACH) {
+        pack<T, EACH> written;
 #pragma unroll
-            for (uint32_t e = 0; e < pack_size<T>; e++)
-                written.at[e] = element_round<T>(from[i * pack_size<T> + e]);
-            ((pack<T> *)to)[i] = written;
-        }
+        for (uint32_t e = 0; e < EACH; e++)
+            written.at[e] = element_round<T>(from[i + e]);
+        *(pack<T, EACH> *)(to + i) = written;
     }
 }
 

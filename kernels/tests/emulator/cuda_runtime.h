@@ -62,6 +62,7 @@ __attribute__((visibility("default"))) void emulator_pass(double us);
 void emulator_blocks(dim3 grid, dim3 block, const std::function<void()> &thread);
 
 void __syncthreads();
+void __syncwarp();
 float __shfl_xor_sync(unsigned mask, float value, int lane_mask);
 float __shfl_sync(unsigned mask, float value, int lane);
 

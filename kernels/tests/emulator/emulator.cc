@@ -139,6 +139,12 @@ void __syncthreads()
     fiber_yield(WAIT_BLOCK);
 }
 
+/* A warp's lanes meet as they do at a shuffle. */
+void __syncwarp()
+{
+    fiber_yield(WAIT_SHUFFLE);
+}
+
 /* Every lane publishes, then reads: two rounds, so that nobody publishes again before all read. */
 static float shuffle(unsigned mask, float value, uint32_t lane)
 {

@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <vector>
+
 #include "cuda_bf16.h"
 #include "cuda_fp16.h"
 #include "cuda_runtime.h"
@@ -234,12 +236,25 @@ EXPORT int cublasLtMatmulAlgoCheck(void *, struct description *, struct layout *
     return is_known && algorithm->data[0] != FAKE_REFUSED ? SUCCESS : NOT_SUPPORTED;
 }
 
+static std::vector<float> columns_of(const struct layout *layout, const void *from)
+{
+    std::vector<float> columns;
+
+    columns.reserve(layout->rows * layout->columns);
+    for (uint64_t column = 0; column < layout->columns; column++)
+        for (uint64_t row = 0; row < layout->rows; row++)
+            columns.push_back(read(layout, from, column * (uint64_t)layout->stride + row));
+    return columns;
+}
+
 /* D (m x n) = Aᵀ (A is k x m) B (k x n) + bias along m. Everything but the numbers comes by value:
  * the call that asked for it is over when it runs. */
 static void multiply(struct description desc, struct layout a_layout, const void *a,
                      struct layout b_layout, const void *b, struct layout d_layout, void *d,
                      bool is_backwards)
 {
+    const std::vector<float> a_columns = columns_of(&a_layout, a);
+    const std::vector<float> b_columns = columns_of(&b_layout, b);
     uint64_t depth = a_layout.rows;
 
     for (uint64_t column = 0; column < d_layout.columns; column++)
@@ -247,8 +262,7 @@ static void multiply(struct description desc, struct layout a_layout, const void
             float sum = 0;
             for (uint64_t i = 0; i < depth; i++) {
                 uint64_t k = is_backwards ? depth - 1 - i : i;
-                sum += read(&a_layout, a, row * (uint64_t)a_layout.stride + k) *
-                       read(&b_layout, b, column * (uint64_t)b_layout.stride + k);
+                sum += a_columns[row * depth + k] * b_columns[column * depth + k];
             }
             if (desc.bias)
                 sum += read(&d_layout, desc.bias, row);
