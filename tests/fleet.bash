@@ -53,10 +53,10 @@ client() {
   argosy "$@" "${CLIENT_OPTIONS[@]}"
 }
 
-# event_wait ID TYPE [COUNT]: returns when the run has COUNT events (1) of the type; fails after 30 s.
+# event_wait ID TYPE [COUNT]: returns when the run has COUNT events (1) of the type; fails after 60 s.
 event_wait() {
   local events lines
-  exec {events}< <(exec timeout 30 argosy workflow show --id "$1" --follow --output json \
+  exec {events}< <(exec timeout 60 argosy workflow show --id "$1" --follow --output json \
     "${CLIENT_OPTIONS[@]}" 2>/dev/null 3>&-)
   local follower=$!
   lines=$(grep -m "${3:-1}" -- "EVENT_TYPE_$2\"" <&"$events") || true
@@ -138,10 +138,10 @@ work_fast() {
   rm "$PROBE_DIR/slow"
 }
 
-# ledger_wait TEXT [COUNT]: returns when the ledger has COUNT lines (1) with TEXT; fails after 30 s.
+# ledger_wait TEXT [COUNT]: returns when the ledger has COUNT lines (1) with TEXT; fails after 60 s.
 ledger_wait() {
   local lines
-  lines=$(timeout 30 tail -n +1 -F "$PROBE_DIR/ledger" 2>/dev/null 3>&- | grep -m "${2:-1}" -- "$1") || true
+  lines=$(timeout 60 tail -n +1 -F "$PROBE_DIR/ledger" 2>/dev/null 3>&- | grep -m "${2:-1}" -- "$1") || true
   [ "$(printf '%s\n' "$lines" | grep -c -- "$1")" -ge "${2:-1}" ]
 }
 
@@ -154,7 +154,7 @@ ledger_field() {
 
 # gate_open: lets one waiting activity through; waits until one is there.
 gate_open() {
-  timeout 30 bash -c 'printf x >"$0"' "$PROBE_DIR/gate"
+  timeout 60 bash -c 'printf x >"$0"' "$PROBE_DIR/gate"
 }
 
 # start_many PREFIX COUNT: starts workflows of one activity until one start fails; each one said to

@@ -63,7 +63,7 @@ page_lines() {
       continue # the command goes on
     fi
     sed 's/^/$ /' <<<"${command%$'\n'}"
-    timeout 30 bash -c "$command" </dev/null 4<&- || return 1
+    timeout 60 bash -c "$command" </dev/null 4<&- || return 1
     command=
   done 4<<<"$text"
   [ -z "$command" ] || { echo "not a command: $command"; return 1; }

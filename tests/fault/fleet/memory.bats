@@ -120,5 +120,5 @@ cgroup_make() {
   sed -i 's/memory_mb: 64/memory_mb: 96/' "$FLEET_DIR/fleet.yaml"
   : >"$leaf/memory.max"
   kill -HUP "$FLEET_PID"
-  timeout 30 bash -c 'until [ "$(cat "$0")" = $((96 << 20)) ]; do :; done' "$leaf/memory.max"
+  timeout 60 bash -c 'until [ "$(cat "$0")" = $((96 << 20)) ]; do :; done' "$leaf/memory.max"
 }

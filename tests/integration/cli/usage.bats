@@ -284,7 +284,7 @@ PY
     'trap "" HUP; exec argosy dev --model tiny --device cpu --data-dir data' >pid 3>&- &
   read -r fleet <pid
   # Its workers do not drain: they still take work.
-  run -0 timeout 20 argosy workflow execute --type PrepareAndInferWorkflow --input '"x"' --data-dir data
+  run -0 timeout 60 argosy workflow execute --type PrepareAndInferWorkflow --input '"x"' --data-dir data
   kill -TERM "$fleet"
   wait $!
 }

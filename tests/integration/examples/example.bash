@@ -21,9 +21,9 @@ example_setup() {
 }
 
 # attempt_wait ID N: returns when the run's pending activity has begun its N-th attempt; fails after
-# 30 s.
+# 60 s.
 attempt_wait() {
-  timeout 30 bash -c 'until argosy workflow describe --id "$0" --output json |
+  timeout 60 bash -c 'until argosy workflow describe --id "$0" --output json |
     jq -e --argjson n "$1" ".pendingActivities[0] | .attempt >= \$n and .lastWorkerIdentity != null" \
       >/dev/null; do :; done' "$1" "$2"
 }

@@ -67,7 +67,7 @@ steps() {
   local killed pid
   killed=$(workers cpu)
   kill -KILL $killed
-  for pid in $killed; do timeout 30 tail --pid="$pid" -f /dev/null; done
+  for pid in $killed; do timeout 60 tail --pid="$pid" -f /dev/null; done
   rm bookings/closed.flight
   run -1 argosy workflow result --id trip-3
   [[ "$output" == *"no car is left"* ]]

@@ -31,7 +31,7 @@ teardown() {
   exec 5>numbers # opens when the activity has the other end
   killed=$(workers sums)
   kill -KILL $killed
-  for pid in $killed; do timeout 30 tail --pid="$pid" -f /dev/null; done
+  for pid in $killed; do timeout 60 tail --pid="$pid" -f /dev/null; done
 
   # Reminded and answering meanwhile.
   event_wait sum-1 TIMER_FIRED

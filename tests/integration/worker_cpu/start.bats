@@ -62,7 +62,7 @@ config() {
   config
   argosy-worker-cpu --config fleet.yaml --group cpu 2>log 3>&- &
   worker=$!
-  grep -q worker.started < <(timeout 20 tail -n +1 -F --pid="$worker" log 2>/dev/null 3>&-)
+  grep -q worker.started < <(timeout 60 tail -n +1 -F --pid="$worker" log 2>/dev/null 3>&-)
   kill -TERM "$worker"
   wait "$worker"
 }
