@@ -7,8 +7,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "common/assert.h"
+#include "common/time_unit.h"
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
@@ -230,6 +232,8 @@ bool argosy_activity_is_canceled(const struct argosy_activity *activity)
 
 bool argosy_activity_is_draining(const struct argosy_activity *activity)
 {
+    if (activity->set_by_details != NULL && !atomic_load(activity->set_by_details))
+        nanosleep(&(struct timespec){.tv_nsec = (long)NS_PER_MS}, NULL); /* the work */
     return atomic_load(&activity->is_draining);
 }
 

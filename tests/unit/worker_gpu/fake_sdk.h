@@ -21,6 +21,8 @@ struct argosy_activity {
     atomic_bool is_canceled;
     atomic_bool is_draining;
     /* Becomes true within the first heartbeat that has details: &is_canceled, &is_draining or NULL.
+     * Until then a task takes a millisecond between two looks at is_draining: it is not done
+     * before.
      */
     atomic_bool *set_by_details;
 
