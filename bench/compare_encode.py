@@ -2,7 +2,7 @@
 """Forward passes by Argosy's CPU device and by ONNX Runtime, in turns; bench/compare-encode runs this.
 
 ONNX Runtime may choose: of both forms of the graph (onnx_encoder.py), and of the whole batch at once
-or in parts as large as Argosy's steps, the fastest is found first and compared with. Each pair is one
+or in parts that stay in a core's cache, the fastest is found first and compared with. Each pair is one
 slice of each program, the best batch of the slice counts, and the ratio is the median of the pairs.
 """
 import argparse
@@ -20,7 +20,7 @@ import onnxruntime
 
 import onnx_encoder
 
-STEP_TOKENS = 512
+PART_TOKENS = 512
 LEAST_COSINE = {"fp32": 0.9999, "bf16": 0.9995}
 
 
@@ -72,7 +72,7 @@ class Runtime:
         return min(took)
 
     def fastest_way(self, length):
-        parts = {self.texts, max(1, min(self.texts, STEP_TOKENS // length))}
+        parts = {self.texts, max(1, min(self.texts, PART_TOKENS // length))}
         best = {(form, part): 1e9 for form in self.sessions for part in parts}
         for _ in range(2):
             for way in best:
@@ -88,8 +88,7 @@ def argosy(arguments, precision, length, vectors):
     run = subprocess.run(
         [f"{arguments.bin}/argosy-bench", "encode", "--model", arguments.model, "--precision", precision,
          "--lengths", str(length), "--texts", str(arguments.texts), "--threads", str(len(arguments.cores)),
-         "--seconds", str(arguments.seconds), "--step-tokens", str(STEP_TOKENS), "--output", "json",
-         "--vectors", vectors], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
+         "--seconds", str(arguments.seconds), "--output", "json", "--vectors", vectors], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
     if run.returncode != 0:
         print(f"{precision}: {run.stderr.strip().splitlines()[-1]}", file=sys.stderr)
         return None

@@ -177,16 +177,17 @@ static int save_vectors(const char *path, const struct batch *batch, struct erro
 /* ---- output ---- */
 
 static void print_head(const struct encode_options *options, const struct model *model,
-                       const struct device_info *info)
+                       const struct device_info *info, uint32_t step)
 {
     const struct model_config *config = &model->config;
     printf("model  %s: %u layers of %u, %u heads, inner %u\n"
-           "device %s, %s, %u %s, products: %s\n\n"
+           "device %s, %s, %u %s, products: %s, steps of %u tokens\n\n"
            "%6s %6s %12s %12s %12s %12s %10s %6s\n",
            options->model, config->layer_count, config->hidden_size, config->head_count,
            config->intermediate_size, info->name, bench_precision_name(info->precision),
            info->threads, info->kind == DEVICE_CUDA ? "multiprocessors" : "threads", info->gemm,
-           "length", "texts", "tok/s best", "median", "texts/s best", "median", "batch ms", "runs");
+           step, "length", "texts", "tok/s best", "median", "texts/s best", "median", "batch ms",
+           "runs");
 }
 
 static void print_row(const struct token_source *source, const struct timing *timing)
@@ -210,12 +211,12 @@ static json_t *row_object(const struct token_source *source, const struct timing
 }
 
 static int print_object(const struct encode_options *options, const struct device_info *info,
-                        json_t *rows, struct error *err)
+                        uint32_t step, json_t *rows, struct error *err)
 {
-    json_t *object =
-        json_pack("{s:s, s:s, s:s, s:i, s:s, s:O}", "model", options->model, "device", info->name,
-                  "precision", bench_precision_name(info->precision), "threads", (int)info->threads,
-                  "products", info->gemm, "lengths", rows);
+    json_t *object = json_pack("{s:s, s:s, s:s, s:i, s:s, s:i, s:O}", "model", options->model,
+                               "device", info->name, "precision",
+                               bench_precision_name(info->precision), "threads", (int)info->threads,
+                               "products", info->gemm, "step_tokens", (int)step, "lengths", rows);
     if (object == NULL)
         return error_set(err, ERR_INVALID, "the model's name is not UTF-8");
     json_dumpf(object, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(9));
@@ -261,6 +262,7 @@ static int check_lengths(const struct encode_options *options, const struct mode
     return 0;
 }
 
+/* Of each step, as a worker's encoder has it unless told otherwise. */
 static uint32_t step_tokens(const struct encode_options *options, const struct device_info *info,
                             const struct model_config *config)
 {
@@ -274,17 +276,17 @@ static int measure(const struct encode_options *options, const struct model *mod
 {
     const struct device_info *info = device_info(device);
     struct encoder *encoder = NULL;
-    int code =
-        encoder_create(device, model, step_tokens(options, info, &model->config), &encoder, err);
+    uint32_t step = step_tokens(options, info, &model->config);
+    int code = encoder_create(device, model, step, &encoder, err);
     if (code != 0)
         return code;
     json_t *rows = json_array();
     if (!options->common.is_json)
-        print_head(options, model, info);
+        print_head(options, model, info, step);
     for (size_t i = 0; code == 0 && i < options->length_count; i++)
         code = measure_length(options, model, encoder, i, rows, err);
     if (code == 0 && options->common.is_json)
-        code = print_object(options, info, rows, err);
+        code = print_object(options, info, step, rows, err);
     json_decref(rows);
     encoder_destroy(encoder);
     return code;

@@ -96,6 +96,9 @@ bool bench_arguments_take(struct bench_arguments *arguments, int option, const c
             return false;
         arguments->is_json = number;
         return true;
+    case BENCH_OPTION_TUNING_FILE:
+        arguments->device.tuning_file = value;
+        return true;
     case BENCH_OPTION_THREADS:
         return take_threads(value, &arguments->device.threads, message, message_size);
     default:

@@ -2,7 +2,8 @@
 /*
  * arguments: the options that every measurement on a device has, for getopt_long.
  *
- *   --device cpu|cuda  --precision fp32|fp16|bf16  --threads N  --seconds S  --output text|json
+ *   --device cpu|cuda  --precision fp32|fp16|bf16  --threads N  --tuning-file FILE  --seconds S
+ *   --output text|json
  */
 #ifndef KERNELS_BENCH_ARGUMENTS_H
 #define KERNELS_BENCH_ARGUMENTS_H
@@ -24,6 +25,7 @@ enum bench_option {
     BENCH_OPTION_PRECISION,
     BENCH_OPTION_THREADS,
     BENCH_OPTION_SECONDS,
+    BENCH_OPTION_TUNING_FILE,
     BENCH_OPTION_OUTPUT,
     BENCH_OPTION_FREE, /* the first value for a caller's own options */
 };
@@ -34,6 +36,7 @@ enum bench_option {
         {"precision", required_argument, NULL, BENCH_OPTION_PRECISION},                            \
         {"threads", required_argument, NULL, BENCH_OPTION_THREADS},                                \
         {"seconds", required_argument, NULL, BENCH_OPTION_SECONDS},                                \
+        {"tuning-file", required_argument, NULL, BENCH_OPTION_TUNING_FILE},                        \
     {                                                                                              \
         "output", required_argument, NULL, BENCH_OPTION_OUTPUT                                     \
     }
@@ -43,6 +46,7 @@ enum bench_option {
     "  --device cpu|cuda   default: cpu\n"                                                         \
     "  --precision P       fp32 (default), fp16 (cuda), bf16 (cuda; cpu with AVX-512 BF16)\n"      \
     "  --threads N         cpu: threads; default: one per core this process may run on\n"          \
+    "  --tuning-file FILE  cuda: who multiplies each shape, measured where the file has it not\n"  \
     "  --output FORMAT     text (default) or json\n"
 
 /* Takes one option of the above. False with a message (no period, no newline) for a wrong value. */

@@ -88,7 +88,7 @@ teardown() {
   [ -z "$stderr" ]
   run -0 --separate-stderr argosy-bench encode --model ./models/tiny --lengths 8,64 --texts 3 --seconds 0.01 \
     --threads 1 --output json --vectors vectors.f32
-  jq -e '.model == "./models/tiny" and .precision == "fp32" and .threads == 1 and
+  jq -e '.model == "./models/tiny" and .precision == "fp32" and .threads == 1 and .step_tokens >= 64 and
     [.lengths[].length] == [8, 64] and
     all(.lengths[]; .texts == 3 and .best_s > 0 and .median_s >= .best_s and .samples >= 3 and
       (.tokens_per_s_best / .texts_per_s_best / .length - 1 | fabs) < 1e-6)' <<<"$output"
