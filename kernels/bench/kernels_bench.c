@@ -68,7 +68,7 @@ static void print_object(const struct output *output, const struct operation_fig
 
     printf("%s\n    {\"model\": \"%s\", \"width\": %u, \"heads\": %u, \"inner\": %u, "
            "\"operation\": \"%s\",\n     \"best_s\": %.9f, \"median_s\": %.9f, \"bytes\": %.0f, "
-           "\"flops\": %.0f,\n     \"share_of_memory\": %.4f, \"share_of_arithmetic\": %.4f}",
+           "\"flops\": %.0f,\n     \"share_of_memory\": %.9f, \"share_of_arithmetic\": %.9f}",
            output->has_rows ? "," : "", output->shape->name, output->shape->width,
            output->shape->heads, output->shape->inner, figures->name, best,
            figures->timing.median_s, figures->bytes, figures->flops,
