@@ -260,7 +260,9 @@ int main(int argc, char **argv)
     if (strncmp(name, "cuda_", 5) == 0)
         options = (struct device_options){
             .kind = DEVICE_CUDA,
-            .precision = strstr(name, "fp16") ? DEVICE_FP16 : DEVICE_FP32,
+            .precision = strstr(name, "bf16")   ? DEVICE_BF16
+                         : strstr(name, "fp16") ? DEVICE_FP16
+                                                : DEVICE_FP32,
             .gemm = strstr(name, "own") ? DEVICE_GEMM_OWN : DEVICE_GEMM_CUBLASLT,
         };
     else if (strcmp(name, "reference") == 0)

@@ -26,10 +26,20 @@ uint64_t emulator_launches(void);
 enum { OUT = 8, IN = 4, ROWS = 200, FAULTS_MAX = 300 };
 
 static struct fake_cublaslt *library;
+static uint32_t host_failure; /* the Nth host allocation from now on fails; 0: none */
 static char folder[] = "/tmp/kernels_product_XXXXXX";
 static char path[64], path_new[72], path_lock[72];
 
 static float weight[OUT * IN], bias[OUT];
+
+void *__real_calloc(size_t count, size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+void *__wrap_calloc(size_t count, size_t size)
+{
+    bool is_failing = host_failure > 0 && --host_failure == 0;
+
+    return is_failing ? NULL : __real_calloc(count, size);
+}
 
 /* A device with one weight; NULL without. */
 struct one {
@@ -369,18 +379,20 @@ static void test_damaged(void **state)
 
 /* Whether the Nth fault happened. It is told as what it is, nothing is left of it in the file, and
  * the next try works. */
-static bool tune_with_fault(uint32_t allocation, uint32_t launch)
+static bool tune_with_fault(uint32_t host, uint32_t allocation, uint32_t launch)
 {
     struct one one = {0};
     char message[256] = "";
 
     unlink(path);
+    host_failure = host;
     emulator_fail(allocation, launch);
     int r = one_make(&one, path, DEVICE_FP32, OUT, message, sizeof(message));
+    host_failure = 0;
     emulator_fail(0, 0);
     if (r == KERNEL_OK) {
         assert_int_equal(user_of(&one, 7), FAKE_BACKWARDS);
-    } else if (allocation > 0) {
+    } else if (launch == 0) {
         assert_int_equal(r, KERNEL_NO_MEMORY);
     } else {
         assert_int_equal(r, KERNEL_DEVICE_FAILED);
@@ -393,16 +405,20 @@ static bool tune_with_fault(uint32_t allocation, uint32_t launch)
 
 static void test_faults(void **state)
 {
-    uint32_t allocations = 1, launches = 1;
+    uint32_t hosts = 1, allocations = 1, launches = 1;
 
     (void)state;
-    while (allocations < FAULTS_MAX && tune_with_fault(allocations, 0))
+    while (hosts < FAULTS_MAX && tune_with_fault(hosts, 0, 0))
+        hosts++;
+    while (allocations < FAULTS_MAX && tune_with_fault(0, allocations, 0))
         allocations++;
-    while (launches < FAULTS_MAX && tune_with_fault(0, launches))
+    while (launches < FAULTS_MAX && tune_with_fault(0, 0, launches))
         launches++;
+    assert_in_range(hosts, 6, FAULTS_MAX - 1);
     assert_in_range(allocations, 8, FAULTS_MAX - 1);
     assert_in_range(launches, 8, FAULTS_MAX - 1);
-    printf("%u allocations and %u launches failed, one at a time\n", allocations - 1, launches - 1);
+    printf("%u host allocations, %u device allocations and %u launches failed, one at a time\n",
+           hosts - 1, allocations - 1, launches - 1);
     struct one one = one_open(path);
     assert_int_equal(user_of(&one, 7), FAKE_BACKWARDS);
     one_close(&one);
