@@ -85,12 +85,33 @@ struct matrix matrix_create(struct bench *bench, uint32_t rows, uint32_t width,
     return matrix;
 }
 
-struct matrix matrix_from(struct bench *bench, uint32_t rows, uint32_t width, const float *values)
+/* A conversion does not mind where rows end: a row that is wider than it takes (three matrices of
+ * attention in one) becomes several. */
+static void conversion_shape(const struct matrix *matrix, uint32_t *ret_rows, uint32_t *ret_width)
+{
+    uint32_t parts = 1;
+
+    while (matrix->width / parts > DEVICE_WIDTH_MAX || matrix->width % parts != 0)
+        parts++;
+    *ret_rows = matrix->rows * parts;
+    *ret_width = matrix->width / parts;
+}
+
+struct matrix matrix_from_float(struct bench *bench, uint32_t rows, uint32_t width,
+                                const float *values)
 {
     struct matrix floats = matrix_create(bench, rows, width, ELEMENT_FLOAT);
-    struct matrix matrix = matrix_create(bench, rows, width, ELEMENT_ACTIVATION);
 
     copy_in(bench, floats.data, values, matrix_bytes(&floats));
+    return floats;
+}
+
+struct matrix matrix_from(struct bench *bench, uint32_t rows, uint32_t width, const float *values)
+{
+    struct matrix floats = matrix_from_float(bench, rows, width, values);
+    struct matrix matrix = matrix_create(bench, rows, width, ELEMENT_ACTIVATION);
+
+    conversion_shape(&matrix, &rows, &width);
     assert_int_equal(op_from_float(bench->stream, floats.data, rows, width, matrix.data),
                      KERNEL_OK);
     assert_int_equal(device_stream_synchronise(bench->stream), KERNEL_OK);
@@ -120,9 +141,10 @@ float *matrix_read(const struct matrix *matrix)
         copy_out(bench, values, matrix->data, count * sizeof(float));
     } else {
         struct matrix floats = matrix_create(bench, matrix->rows, matrix->width, ELEMENT_FLOAT);
-        assert_int_equal(
-            op_to_float(bench->stream, matrix->data, matrix->rows, matrix->width, floats.data),
-            KERNEL_OK);
+        uint32_t rows, width;
+        conversion_shape(matrix, &rows, &width);
+        assert_int_equal(op_to_float(bench->stream, matrix->data, rows, width, floats.data),
+                         KERNEL_OK);
         copy_out(bench, values, floats.data, count * sizeof(float));
         assert_guards(&floats);
         matrix_destroy(&floats);

@@ -41,6 +41,9 @@ struct matrix {
 struct matrix matrix_create(struct bench *bench, uint32_t rows, uint32_t width,
                             enum element element);
 struct matrix matrix_from(struct bench *bench, uint32_t rows, uint32_t width, const float *values);
+/* The same, kept as float. */
+struct matrix matrix_from_float(struct bench *bench, uint32_t rows, uint32_t width,
+                                const float *values);
 /* The values as float, owned by the caller; fails the test where a guard word was overwritten. */
 float *matrix_read(const struct matrix *matrix);
 void matrix_destroy(struct matrix *matrix);
