@@ -26,7 +26,7 @@ static const struct {
 } elements[] = {
     [DEVICE_FP32] = {0x1p-24, 0x1p-150},
     [DEVICE_FP16] = {0x1p-11, 0x1p-25},
-    [DEVICE_BF16] = {0x1p-8, 0x1p-134},
+    [DEVICE_BF16] = {0x1p-8, LEAST},
 };
 
 struct arithmetic arithmetic_for(enum device_kind kind, enum device_precision precision)

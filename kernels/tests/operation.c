@@ -17,6 +17,15 @@
 #define EMBEDDING_WORDS  101u
 #define EMBEDDING_TYPES  2u
 
+const struct operation *operation_named(const char *name)
+{
+    for (size_t i = 0; i < operations_count; i++)
+        if (strcmp(operations[i].name, name) == 0)
+            return &operations[i];
+    fail_msg("there is no operation %s", name);
+    return NULL;
+}
+
 float element_rounded(enum device_precision precision, float value)
 {
     /* Bits of the significand, the least exponent of a normal number, the largest. */
@@ -98,7 +107,7 @@ double problem_work(const struct problem *problem)
         return 8.0 * problem->rows * fmax(row_width(problem), 128);
     for (uint32_t g = 0; g < problem->groups; g++)
         work += whole(problem->lengths[g], 16) * whole(problem->lengths[g], 64);
-    return work / 4 * row_width(problem);
+    return work / 2 * row_width(problem);
 }
 
 const char *problem_name(const struct problem *problem)

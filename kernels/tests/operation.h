@@ -89,6 +89,8 @@ struct operation {
 
 extern const struct operation operations[];
 extern const size_t operations_count;
+/* Fails the test where there is none. */
+const struct operation *operation_named(const char *name);
 
 /* The value that an element of this precision has after rounding to nearest, ties to even. */
 float element_rounded(enum device_precision precision, float value);
