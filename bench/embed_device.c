@@ -82,6 +82,7 @@ static int embed(struct embedder *embedder, struct error *err)
 
 static int embedder_open(struct embedder *embedder, const char *const *arguments, struct error *err)
 {
+    const struct compute_device_options wanted = {.device = FLEET_DEVICE_CPU};
     struct error reason = {0};
     int fd = open(arguments[1], O_RDONLY | O_CLOEXEC);
     embedder->vectors = fopen(arguments[2], "w");
@@ -89,7 +90,7 @@ static int embedder_open(struct embedder *embedder, const char *const *arguments
         return error_set(err, ERR_IO, "cannot open %s or %s", arguments[1], arguments[2]);
     int code = text_lines_create(fd, 0, 1, &embedder->lines, err);
     if (code == 0)
-        code = compute_device_open(FLEET_DEVICE_CPU, &embedder->device, &reason, err);
+        code = compute_device_open(&wanted, &embedder->device, &reason, err);
     if (code == 0)
         code = model_open(arguments[0], &embedder->model, err);
     if (code == 0)

@@ -318,6 +318,9 @@ static int check_group(struct loader *loader, const struct fleet_group *group,
         return yaml_fail(labels, loader->err, "a choice needs at least two labels");
     if (group->kind == FLEET_GROUP_GPU && group->temperature <= 0)
         return yaml_fail(temperature, loader->err, "must be above 0");
+    if (group->device == FLEET_DEVICE_CPU && group->precision == FLEET_PRECISION_FP16)
+        return yaml_fail(yaml_get(node, "precision"), loader->err,
+                         "device cpu computes in fp32 or bf16, not in fp16");
     return 0;
 }
 

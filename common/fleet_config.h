@@ -43,6 +43,14 @@ enum fleet_group_kind { FLEET_GROUP_CPU, FLEET_GROUP_GPU };
  * worker says which. */
 enum fleet_device { FLEET_DEVICE_AUTO, FLEET_DEVICE_CUDA, FLEET_DEVICE_CPU };
 
+/* In what a gpu group computes. AUTO: fp16 on CUDA, fp32 on the CPU device. */
+enum fleet_precision {
+    FLEET_PRECISION_AUTO,
+    FLEET_PRECISION_FP32,
+    FLEET_PRECISION_FP16,
+    FLEET_PRECISION_BF16,
+};
+
 /* How worker processes are bound: to cores of their own, to the cores of an L3 cache or of a NUMA
  * node, not at all. */
 enum fleet_pinning {
@@ -164,6 +172,8 @@ struct fleet_group {
 
     /* gpu groups only */
     enum fleet_device device;
+    enum fleet_precision precision; /* default auto */
+    const char *tuning_file;        /* absolute; kernels/device.h; NULL: nothing is measured */
     const char *const *gpus; /* gpu_name.h's names of those it runs on; none: all there are */
     size_t gpu_count;
     int processes_per_gpu; /* default 1 */
@@ -288,6 +298,7 @@ int fleet_config_storage_endpoint(const struct fleet_config *config,
 const char *fleet_store_name(enum fleet_store store);
 const char *fleet_group_kind_name(enum fleet_group_kind kind);
 const char *fleet_device_name(enum fleet_device device);
+const char *fleet_precision_name(enum fleet_precision precision);
 const char *fleet_pinning_name(enum fleet_pinning pinning);
 const char *fleet_smt_name(enum fleet_smt smt);
 

@@ -19,6 +19,7 @@
 static const char *const store_words[] = {"sqlite", "memory", NULL};
 static const char *const kind_words[] = {"cpu", "gpu", NULL};
 static const char *const device_words[] = {"auto", "cuda", "cpu", NULL};
+static const char *const precision_words[] = {"auto", "fp32", "fp16", "bf16", NULL};
 static const char *const pinning_words[] = {"core", "l3", "numa", "none", NULL};
 static const char *const smt_words[] = {"share", "avoid", NULL};
 static const char *const codec_words[] = {FLEET_CODEC_ZSTD, FLEET_CODEC_AES_GCM, NULL};
@@ -335,6 +336,10 @@ static const struct yaml_field group_fields[] = {
      .max = FLEET_PROCESSES_MAX, TAKES(GROUP_LIVE)},
     {"device", YAML_TYPE_CHOICE, AT(fleet_group, device), .words = device_words,
      .excuse = excuse_cpu_group, TAKES(GROUP_RESTART)},
+    {"precision", YAML_TYPE_CHOICE, AT(fleet_group, precision), .words = precision_words,
+     .excuse = excuse_cpu_group, TAKES(GROUP_RESTART)},
+    {"tuning_file", YAML_TYPE_PATH, AT(fleet_group, tuning_file), .excuse = excuse_cpu_device,
+     TAKES(GROUP_RESTART)},
     {"gpus", YAML_TYPE_TEXTS, AT(fleet_group, gpus), COUNT_AT(fleet_group, gpu_count),
      .check = gpu_name_check, .excuse = excuse_cpu_device, TAKES(GROUP_RESTART)},
     {"processes_per_gpu", YAML_TYPE_INT, AT(fleet_group, processes_per_gpu), .min = 1,
@@ -423,6 +428,7 @@ void fleet_schema_init_group(struct fleet_group *group, enum fleet_group_kind ki
         .hang_ms = 30000,
         .max_unavailable = 1,
         .device = FLEET_DEVICE_AUTO,
+        .precision = FLEET_PRECISION_AUTO,
         .processes_per_gpu = 1,
         .batch_tokens = 16384,
         .batch_delay_us = 2000,
@@ -465,6 +471,11 @@ const char *fleet_group_kind_name(enum fleet_group_kind kind)
 const char *fleet_device_name(enum fleet_device device)
 {
     return device_words[device];
+}
+
+const char *fleet_precision_name(enum fleet_precision precision)
+{
+    return precision_words[precision];
 }
 
 const char *fleet_pinning_name(enum fleet_pinning pinning)

@@ -115,7 +115,8 @@ int gpu_worker_open(const struct fleet_config *config, const struct fleet_group 
     struct gpu_worker *worker = calloc(1, sizeof *worker);
     if (worker == NULL)
         return error_set(err, ERR_MEMORY, "out of memory");
-    int code = compute_device_open(group->device, &worker->device, ret_reason, err);
+    struct compute_device_options wanted = {group->device, group->precision, group->tuning_file};
+    int code = compute_device_open(&wanted, &worker->device, ret_reason, err);
     if (code == 0)
         code = decide_batch(config, group, worker, err);
     if (code == 0)

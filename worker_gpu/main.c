@@ -42,6 +42,8 @@ static void device_failed(void *arg, const struct error *err)
 static void log_opened(const struct gpu_worker *gpu, const struct fleet_group *group,
                        const struct error *fallback)
 {
+    static const char *const precisions[] = {
+        [DEVICE_FP32] = "fp32", [DEVICE_FP16] = "fp16", [DEVICE_BF16] = "bf16"};
     const struct device_info *info = gpu_worker_device(gpu);
     char name[256], gemm[128], reason[2 * ERROR_TEXT_MAX];
     if (fallback->text[0] != '\0')
@@ -52,9 +54,8 @@ static void log_opened(const struct gpu_worker *gpu, const struct fleet_group *g
              "labelling=%s",
              info->kind == DEVICE_CUDA ? "cuda" : "cpu", log_quote(info->name, name, sizeof name),
              info->uuid[0] != '\0' ? info->uuid : "none", info->threads,
-             info->precision == DEVICE_FP16 ? "fp16" : "fp32",
-             log_quote(info->gemm, gemm, sizeof gemm), gpu_worker_graphs(gpu), group->model,
-             gpu_worker_labelling(gpu));
+             precisions[info->precision], log_quote(info->gemm, gemm, sizeof gemm),
+             gpu_worker_graphs(gpu), group->model, gpu_worker_labelling(gpu));
 }
 
 static int open_worker(void *arg, const struct worker_process *process, struct error *err)

@@ -99,6 +99,8 @@ static const struct {
     {"groups.max_unavailable", "cpu=live"},
     {"groups.memory_mb", "cpu=live"},
     {"groups.device", "gpu=restart"},
+    {"groups.precision", "gpu=restart"},
+    {"groups.tuning_file", "gpu=restart"},
     {"groups.gpus", "gpu=restart"},
     {"groups.processes_per_gpu", "gpu=restart"},
     {"groups.mps_percentage", "gpu=restart"},

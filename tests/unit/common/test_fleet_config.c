@@ -176,6 +176,8 @@ static const char full[] = "node: n1\n"
                            "  - name: gpus\n"
                            "    kind: gpu\n"
                            "    device: cuda\n"
+                           "    precision: bf16\n"
+                           "    tuning_file: tuning\n"
                            "    gpus: [GPU-11-aa, \"3b:00.0\", 2]\n"
                            "    processes_per_gpu: 3\n"
                            "    smt: avoid\n"
@@ -205,6 +207,8 @@ static void reads_every_kind_of_value(void **state)
     assert_int_equal(work->memory_mb, 1536);
     const struct fleet_group *gpus = fleet_config_group(config, "gpus");
     assert_int_equal(gpus->device, FLEET_DEVICE_CUDA);
+    assert_int_equal(gpus->precision, FLEET_PRECISION_BF16);
+    assert_string_equal(gpus->tuning_file, "/etc/fleet/tuning");
     assert_int_equal(gpus->gpu_count, 3);
     assert_string_equal(gpus->gpus[1], "3b:00.0");
     assert_string_equal(gpus->gpus[2], "2");
@@ -338,6 +342,14 @@ static const struct error_case error_cases[] = {
      "f.yaml:4: groups[0].temperature: nan is out of range (0 to 1000)"},
     {GPU "  temperature: hot\n", "f.yaml:4: groups[0].temperature: \"hot\" is not a number"},
     {GPU "  temperature: 0\n", "f.yaml:4: groups[0].temperature: must be above 0"},
+    {GPU "  precision: int8\n",
+     "f.yaml:4: groups[0].precision: \"int8\" is none of auto, fp32, fp16, bf16"},
+    {GPU "  device: cpu\n  precision: fp16\n",
+     "f.yaml:5: groups[0].precision: device cpu computes in fp32 or bf16, not in fp16"},
+    {GPU "  device: cpu\n  tuning_file: t\n",
+     "f.yaml:5: groups[0].tuning_file: a group on device cpu uses no GPU"},
+    {GROUP "  precision: fp32\n",
+     "f.yaml:4: groups[0].precision: only groups of kind gpu have this key"},
     {GPU "  labels: []\n", "f.yaml:4: groups[0].labels: a choice needs at least two labels"},
     {"supervisor: {gpu_health: {ignore_xids: [79, 1024]}}\n",
      "f.yaml:1: supervisor.gpu_health.ignore_xids[1]: \"1024\" is no Xid (a number from 1 to "
