@@ -88,36 +88,56 @@ static void block_pack(const struct cpu_attention *a, uint32_t key, uint32_t cou
     }
 }
 
-/* One query's scores of the block become elements exp(score * scale - maximum); its maximum, sum
- * and output so far are brought to the new maximum. */
-static void scores_normalise(float *scores, uint32_t count, float scale, bool is_first,
-                             float *maximum, float *sum, float *outputs, uint32_t padded)
+/* Scales one query's scores of the block, -infinity behind the last; returns their maximum and that
+ * of the blocks before. A NaN is no maximum: it reaches the sum by itself. */
+static float scores_scale(float *scores, uint32_t count, float scale, float maximum)
 {
-    vec max_lanes = vec_splat(is_first ? -INFINITY : *maximum);
-    vec sum_lanes = {0};
+    vec max_lanes = vec_splat(maximum);
 
     for (uint32_t j = 0; j < count; j += VEC_LANES) {
         vec v = vec_at(scores, j, count, -INFINITY) * scale;
         max_lanes = vec_larger(v, max_lanes);
         vec_store(scores + j, v);
     }
-    float new_maximum = vec_largest(max_lanes);
+    return vec_largest(max_lanes);
+}
+
+/* Scaled scores become elements exp(score - maximum); returns their sum. */
+static float scores_exponentiate(float *scores, uint32_t count, float maximum)
+{
+    vec sum_lanes = {0};
+
     for (uint32_t j = 0; j < count; j += VEC_LANES) {
-        vec p = vec_exp(vec_load(scores + j) - new_maximum);
+        vec p = vec_exp(vec_load(scores + j) - maximum);
         sum_lanes += p;
         element_store((element *)scores + j, p);
     }
+    return vec_sum(sum_lanes);
+}
 
-    float block_sum = vec_sum(sum_lanes);
-    if (is_first) {
-        *sum = block_sum;
-    } else {
-        vec correction = vec_exp(vec_splat(*maximum) - new_maximum);
-        for (uint32_t c = 0; c < padded; c += VEC_LANES)
-            vec_store(outputs + c, vec_load(outputs + c) * correction);
-        *sum = *sum * correction[0] + block_sum;
+/* The scores of a block of queries become probabilities so far; maxima, sums and outputs are
+ * brought to the new maxima. One pass over all queries after the other: within a query each step
+ * waits for the one before, and different queries do not. */
+static void scores_normalise(const struct cpu_attention *a, uint32_t first, uint32_t queries,
+                             uint32_t keys, bool is_first_block, const struct scratch *s)
+{
+    float maxima[ATTENTION_BLOCK];
+
+    for (uint32_t q = 0; q < queries; q++)
+        maxima[q] = scores_scale(s->scores + q * ATTENTION_KEYS, keys, a->scale,
+                                 is_first_block ? -INFINITY : s->maxima[first + q]);
+    for (uint32_t q = 0; q < queries; q++) {
+        float sum = scores_exponentiate(s->scores + q * ATTENTION_KEYS, keys, maxima[q]);
+        if (!is_first_block) {
+            float *outputs = s->outputs + (size_t)(first + q) * s->padded;
+            vec correction = vec_exp(vec_splat(s->maxima[first + q]) - maxima[q]);
+            for (uint32_t c = 0; c < s->padded; c += VEC_LANES)
+                vec_store(outputs + c, vec_load(outputs + c) * correction);
+            sum += s->sums[first + q] * correction[0];
+        }
+        s->sums[first + q] = sum;
+        s->maxima[first + q] = maxima[q];
     }
-    *maximum = new_maximum;
 }
 
 /* Queries [first, first + queries) of the part against one packed block of `keys` keys. */
@@ -147,10 +167,7 @@ static void block_attend(const struct cpu_attention *a, const element *query, ui
                         .depth = keys};
 
     tiles_run(scores, queries, whole_vecs(keys));
-    for (uint32_t q = 0; q < queries; q++)
-        scores_normalise(s->scores + q * ATTENTION_KEYS, keys, a->scale, is_first_block,
-                         &s->maxima[first + q], &s->sums[first + q],
-                         outputs + (size_t)q * s->padded, s->padded);
+    scores_normalise(a, first, queries, keys, is_first_block, s);
     tiles_run(sums, queries, whole_vecs(a->head_width));
 }
 

@@ -16,10 +16,11 @@
 
 #include "kernels/cpu/element.h"
 
-#define TILE_ROWS 6u
 #if VEC_BYTES == 64
-#define TILE_VECS 4u
+#define TILE_ROWS 8u
+#define TILE_VECS 3u
 #else
+#define TILE_ROWS 6u
 #define TILE_VECS 2u
 #endif
 
@@ -74,6 +75,14 @@ static ALWAYS_INLINE void tile_multiply(const struct tile *tile, uint32_t rows, 
 static ALWAYS_INLINE void tile_run(const struct tile *tile, uint32_t rows, uint32_t vecs)
 {
     switch (rows) {
+#if TILE_ROWS == 8
+    case 8:
+        tile_multiply(tile, 8, vecs);
+        break;
+    case 7:
+        tile_multiply(tile, 7, vecs);
+        break;
+#endif
     case 6:
         tile_multiply(tile, 6, vecs);
         break;
