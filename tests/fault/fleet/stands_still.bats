@@ -15,9 +15,10 @@ teardown() {
   fleet_stop
 }
 
-# start_cpu_fleet HANG_MS: one process for everything.
+# start_cpu_fleet HANG_MS: one process for everything, whose session outlasts what it computes.
 start_cpu_fleet() {
   fleet_config <<YAML
+engine: {lease_ms: 600000}
 groups:
   - name: cpu
     kind: cpu
@@ -30,9 +31,9 @@ YAML
   fleet_start
 }
 
-# start_probe TYPE ID
+# start_probe TYPE ID [OPTIONS...]
 start_probe() {
-  client workflow start --type "$1" --task-queue cpu-queue --id "$2"
+  client workflow start --type "$1" --task-queue cpu-queue --id "$2" "${@:3}"
 }
 
 @test "a GPU worker whose batch never returns is drained, killed and replaced; its task completes" {
@@ -69,10 +70,11 @@ YAML
 }
 
 @test "a workflow that computes for ever fails its task by name; the worker goes on with the others" {
-  start_cpu_fleet 60000 # on a busy machine some seconds of processor time are many
+  # On a busy machine some seconds of processor time are many.
+  start_cpu_fleet 60000
   local worker
   worker=$(workers cpu)
-  start_probe ProbeLoop endless
+  start_probe ProbeLoop endless --task-timeout 60s
   start_probe ProbePass other
   client workflow result --id other
   fleet_wait_log 'the code computed for over 2 s without waiting for anything'
