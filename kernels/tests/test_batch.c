@@ -16,6 +16,11 @@
 
 #include "kernels/tests/subject.h"
 
+/* Of the random batches. */
+#define SEED       2
+#define TEXT(x)    TEXT_OF(x)
+#define TEXT_OF(x) #x
+
 enum {
     LAYERS = 2,
     WIDTH = 96,
@@ -179,14 +184,15 @@ static void assert_same_alone(struct encoder *encoder, const uint32_t *chosen, u
     float *vectors = encode(encoder, chosen, count);
 
     for (uint32_t i = 0; i < count; i++)
-        assert_bits_equal("vector", vectors + i * WIDTH, alone[chosen[i]], WIDTH);
+        assert_bits_equal("vector, random batches of seed " TEXT(SEED), vectors + i * WIDTH,
+                          alone[chosen[i]], WIDTH);
     free(vectors);
 }
 
 static void test_batches(void **state)
 {
     struct encoder encoder = encoder_create(&subject);
-    struct random random = {.state = 2};
+    struct random random = {.state = SEED};
     float *alone[TEXTS];
     uint32_t order[TEXTS];
     uint32_t texts = subject_is_slow(&subject) ? 7 : TEXTS;
