@@ -5,7 +5,8 @@
 #   teardown() { fleet_stop; }
 #
 # ARGOSY_BIN_DIR is where the programs are (set by CTest). Everything lives in $FLEET_DIR, under
-# /tmp, because socket paths are short. Waiting is always for an event: a log line, a FIFO, a result.
+# /tmp, because socket paths are short; FLEET_DATA names the data where they are not in $FLEET_DIR/data.
+# Waiting is always for an event: a log line, a FIFO, a result.
 
 set -o pipefail
 PATH="$ARGOSY_BIN_DIR:$PATH"
@@ -14,7 +15,6 @@ fleet_setup() {
   FLEET_DIR=$(mktemp -d "${TMPDIR:-/tmp}/argosy-test.XXXXXX")
   FLEET_LOG=$FLEET_DIR/fleet.log
   FLEET_PID=
-  CLIENT_OPTIONS=(--data-dir "$FLEET_DIR/data")
   export ARGOSY_HTTP_LISTEN=127.0.0.1:0 # fleets of other tests run at the same time
   export ARGOSY_MODEL_DIR=$FLEET_DIR/models
   argosy model synth tiny
@@ -50,14 +50,14 @@ fleet_stop() {
 
 # client ARGUMENTS...: the command line tool, against this fleet.
 client() {
-  argosy "$@" "${CLIENT_OPTIONS[@]}"
+  argosy "$@" --data-dir "${FLEET_DATA:-$FLEET_DIR/data}"
 }
 
 # event_wait ID TYPE [COUNT]: returns when the run has COUNT events (1) of the type; fails after 60 s.
 event_wait() {
   local events lines
   exec {events}< <(exec timeout 60 argosy workflow show --id "$1" --follow --output json \
-    "${CLIENT_OPTIONS[@]}" 2>/dev/null 3>&-)
+    --data-dir "${FLEET_DATA:-$FLEET_DIR/data}" 2>/dev/null 3>&-)
   local follower=$!
   lines=$(grep -m "${3:-1}" -- "EVENT_TYPE_$2\"" <&"$events") || true
   # A run that has no more events would keep it for the rest of its time.

@@ -17,7 +17,7 @@ example_setup() {
   PAGE=$PWD/README.md
   eval "$(grep -m 1 '^cc ' README.md) -Wall -Wextra -Werror"
   unset ARGOSY_DATA_DIR ARGOSY_ENDPOINT
-  CLIENT_OPTIONS=() # the commands of an example name no fleet
+  FLEET_DATA=.argosy # where the commands of an example look
 }
 
 # attempt_wait ID N: returns when the run's pending activity has begun its N-th attempt; fails after
